@@ -1,0 +1,61 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+#
+#   make demo PYTHON=python3.12        use another Python (3.11 or newer)
+#   make demo PIP_ARGS="..."           more arguments for every `pip install`. Where pip would choose
+#                                      a CUDA build of torch and a CPU build is meant, name the index
+#                                      of CPU builds here, as pytorch.org's installation page shows.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --no-input --disable-pip-version-check $(PIP_ARGS)
+DEMO_OUTPUT ?= build/demo
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo    set up .venv and run the sample study (about 5 minutes after installing)"
+	@echo "make test    set up .venv, then ruff, mypy, import-linter and pytest"
+	@echo "make lint    the same without pytest"
+	@echo "make bench   print the table of speed and memory, write build/bench.json"
+	@echo "make clean   remove .venv and everything that was built"
+
+# The install is editable: changed sources need no new install, a changed pyproject.toml does.
+# Each stamp is written last, so that an interrupted install is begun again.
+$(VENV)/.created: .ci/create_venv.sh
+	@bash .ci/create_venv.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed pyproject.toml
+	$(PIP_INSTALL) -e ".[test]"
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/crossl-app --batch resources/sample_study/run.json --output "$(DEMO_OUTPUT)" --force
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.installed-test
+	@bash .ci/qt_libraries.sh "$(BIN)/python"
+	$(MAKE) --no-print-directory lint
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -P tests/benchmarks/bench.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find crossl_app core ui resources tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The engine of crossl-app: recordings, CroSSL models, evaluation, robustness; no window."""

@@ -1,0 +1,1 @@
+"""The program: command line, batch mode, and the start of the window."""
