@@ -1,0 +1,358 @@
+"""The steps of a run in order: recordings, folds, final fit, predictions, robustness, report.
+
+Batch mode and window call the same function; the report is filled in as steps end, so that an
+interrupted run leaves what it has.
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.config import SCHEMA_VERSION, RunConfig, dump_config
+from core.device import choose_device, torch_session
+from core.errors import ConfigError, DataError
+from core.features import FeatureTable, study_features
+from core.fold import (
+    FinalFit,
+    Run,
+    StartingModel,
+    final_fit,
+    run_fold,
+    subset_plan,
+    subset_predictions,
+)
+from core.opponents import FEATURE_OPPONENTS
+from core.predict import WindowPredictions, write_predictions
+from core.progress import RunContext
+from core.run_folder import RunFolder, file_fingerprint, fingerprint
+from core.saved_model import SavedModel, load_model, save_model
+from core.splits import Fold, make_folds
+from core.study_data import StudyData, load_study
+from core.summary import PooledFolds, evaluation_part, robustness_part
+from core.typical import typical_figures
+from core.version import __version__
+
+# Windows whose hand-made features are worked out at once, to bound memory.
+FEATURE_CHUNK = 2000
+
+
+def start_report(report: dict[str, Any], config: RunConfig | None) -> None:
+    """Fill in what every report has, whatever happens later."""
+    report.update(
+        schema_version=SCHEMA_VERSION,
+        status="error",
+        error=None,
+        name=config.name if config is not None else "scoring",
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        config=dump_config(config) if config is not None else None,
+        versions=versions(),
+        recordings=[],
+        classes=[],
+        modalities=[],
+        evaluation=None,
+        robustness=None,
+        pretraining=None,
+        timing={},
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the program and of the libraries that numbers come from."""
+    names = ("torch", "numpy", "scipy", "scikit-learn", "pyedflib", "duckdb")
+    return {
+        "crossl_app": __version__,
+        "python": platform.python_version(),
+        **{name.replace("-", "_"): version(name) for name in names},
+    }
+
+
+def run_study(
+    config: RunConfig,
+    root: Path,
+    folder: RunFolder,
+    report: dict[str, Any],
+    context: RunContext,
+) -> None:
+    """Run the steps named in `config` on the recordings below `root`.
+
+    Fills `report` and writes predictions and model into `folder`. Raises CrosslError when nothing
+    can be done, Cancelled when asked to stop; what was finished by then is in the report.
+    """
+    check_steps(config)
+    choice = choose_device(config.device)
+    context.say(f"Device: {choice.reason}.")
+    with torch_session(config.threads, choice.device):
+        try:
+            _run(config, root, folder, report, context, choice.device)
+        finally:
+            folder.drop_cache()
+
+
+def check_steps(config: RunConfig) -> None:
+    """ConfigError when a step lacks another that it builds on."""
+    steps = set(config.steps)
+    if "pretrain" not in steps and config.finetune.start_from is None:
+        raise ConfigError(
+            "steps: without 'pretrain', finetune.from must name the folder of a pretrained model."
+        )
+    for step in ("evaluate", "predict", "robustness"):
+        if step in steps and "finetune" not in steps:
+            raise ConfigError(f"steps: '{step}' needs 'finetune' before it.")
+    if "robustness" in steps and not steps & {"evaluate", "predict"}:
+        raise ConfigError("steps: 'robustness' needs 'evaluate' or 'predict' before it.")
+    if "finetune" in steps and config.labels is None:
+        raise ConfigError("labels: fine-tuning needs labels; say where they are.")
+    if config.finetune.context_windows and config.finetune.mode != "frozen":
+        raise ConfigError("finetune.context_windows works with finetune.mode 'frozen' only.")
+
+
+def _run(
+    config: RunConfig,
+    root: Path,
+    folder: RunFolder,
+    report: dict[str, Any],
+    context: RunContext,
+    device: torch.device,
+) -> None:
+    timing = report["timing"]
+    start = load_model(root / config.finetune.start_from) if config.finetune.start_from else None
+    with _timed(timing, "reading"):
+        data = load_study(config, root, folder.cache, report["recordings"], context, start)
+    report["classes"] = list(data.classes)
+    report["modalities"] = list(data.modalities)
+    prints = {str(path): file_fingerprint(path) for path in data.paths}
+    run = Run(
+        data=data,
+        config=config,
+        folder=folder,
+        context=context,
+        device=device,
+        features=None,
+        start=_starting_model(start),
+        fingerprint=fingerprint(
+            _what_matters(config), sorted(prints.values()), versions(), torch.get_num_threads()
+        ),
+    )
+    pretraining: list[dict[str, Any]] = []
+    pooled: PooledFolds | None = None
+    if "evaluate" in config.steps:
+        _check_unseen(start, prints, config, data)
+        folds = _folds(config, data)
+        if any(name in FEATURE_OPPONENTS for name in config.evaluate.opponents):
+            with _timed(timing, "features"):
+                run = replace(run, features=_features(data, context))
+        results = []
+        for fold in folds:
+            with _timed(timing, f"fold {fold.name}"):
+                results.append(run_fold(run, fold))
+            pretraining += results[-1].pretraining
+            report["pretraining"] = {"runs": list(pretraining)}
+        pooled = PooledFolds(data, config, results)
+        with _timed(timing, "evaluation"):
+            report["evaluation"] = evaluation_part(pooled)
+    with _timed(timing, "final fit"):
+        final = final_fit(run, everybody(config, data))
+    report["pretraining"] = {"runs": [*pretraining, *final.pretraining]}
+    save_model(folder.model, _saved(run, final, prints))
+    if final.classifier is None:
+        return
+    with _timed(timing, "predictions"):
+        predictions = _predictions(run, final, pooled)
+        if "predict" in config.steps:
+            _write_all(run, predictions)
+    if "robustness" in config.steps:
+        with _timed(timing, "robustness"):
+            report["robustness"] = _robustness(run, final, pooled)
+
+
+def everybody(config: RunConfig, data: StudyData) -> Fold:
+    """The final fit as a fold that tests nobody; locked subjects stay out."""
+    subjects = set(data.windows.subject.tolist()) - set(config.evaluate.test_subjects)
+    labelled = set(data.windows.subject[data.windows.labels >= 0].tolist()) & subjects
+    return Fold(
+        index=-1,
+        name="final",
+        train_subjects=tuple(sorted(labelled)),
+        test_subjects=(),
+        pretrain_subjects=tuple(sorted(subjects)),
+    )
+
+
+def _folds(config: RunConfig, data: StudyData) -> list[Fold]:
+    windows = data.windows
+    labelled = np.unique(windows.subject[windows.labels >= 0]).tolist()
+    others = sorted(set(windows.subject.tolist()) - set(labelled))
+    locked = config.evaluate.test_subjects
+    folds = make_folds(labelled, config.evaluate.folds, locked, others)
+    return [fold for fold in folds if fold.is_locked] if locked else folds
+
+
+def _features(data: StudyData, context: RunContext) -> FeatureTable:
+    """Hand-made features of all windows, for the opponents."""
+    windows = data.windows
+    total = len(windows.starts_s)
+    tables = []
+    for start in range(0, total, FEATURE_CHUNK):
+        rows = np.arange(start, min(start + FEATURE_CHUNK, total))
+        samples = {name: windows.gather(rows, name) for name in data.modalities}
+        tables.append(
+            study_features(
+                samples,
+                {shape.name: shape.rate_hz for shape in data.shapes},
+                data.kinds,
+                windows.present[rows],
+            )
+        )
+        context.step("hand-made features", int(rows[-1]) + 1, total)
+    first = tables[0]
+    values = np.concatenate([table.values for table in tables])
+    return FeatureTable(values, first.names, first.modality, first.modalities)
+
+
+def _what_matters(config: RunConfig) -> dict[str, Any]:
+    """The settings that numbers depend on: not the name, the notes, or the order of steps."""
+    document = dump_config(config)
+    for key in ("name", "notes", "data_root", "predict"):
+        document.pop(key)
+    return document
+
+
+def _starting_model(start: SavedModel | None) -> StartingModel | None:
+    if start is None:
+        return None
+    return StartingModel(start.model, start.scaling, tuple(start.about["data"]["files"]))
+
+
+def _check_unseen(
+    start: SavedModel | None, prints: dict[str, str], config: RunConfig, data: StudyData
+) -> None:
+    """DataError when the model that is started from has seen recordings that would be tested."""
+    if start is None:
+        return
+    seen = set(start.about["data"]["files"])
+    locked = set(config.evaluate.test_subjects)
+    leaked = sorted(
+        {
+            recording.subject
+            for recording in data.recordings
+            for path in recording.paths
+            if prints[str(path)] in seen and (not locked or recording.subject in locked)
+        }
+    )
+    if leaked:
+        raise DataError(
+            f"finetune.from: this model was trained on recordings of {', '.join(leaked)}; its "
+            "accuracy on them would not be a test. Leave 'evaluate' out of the steps, or name "
+            "test subjects that the model has not seen in evaluate.test_subjects."
+        )
+
+
+def _saved(run: Run, final: FinalFit, prints: dict[str, str]) -> SavedModel:
+    data = run.data
+    seen = everybody(run.config, data).pretrain_subjects
+    used = [
+        prints[str(path)]
+        for recording in data.recordings
+        if recording.subject in seen
+        for path in recording.paths
+    ]
+    earlier = () if run.start is None else run.start.files
+    return SavedModel(
+        config=run.config,
+        scheme=data.scheme,
+        shapes=data.shapes,
+        scaling=final.scaling,
+        classes=data.classes,
+        model=final.model,
+        classifier=final.classifier,
+        typical=typical_figures(
+            data.windows, final.scaling, everybody(run.config, data), run.context
+        ),
+        about={
+            "name": run.config.name,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "versions": versions(),
+            "intended_use": "Research. Not for diagnosis.",
+            "data": {
+                "recordings": len(used),
+                "subjects": len(seen),
+                "windows": int(np.isin(data.windows.subject, seen).sum()),
+                "files": sorted({*used, *earlier}),
+                "fingerprint": fingerprint(sorted(used)),
+            },
+        },
+    )
+
+
+def _predictions(run: Run, final: FinalFit, pooled: PooledFolds | None) -> WindowPredictions:
+    """All windows: by the fold that held the subject out, else by the final fit."""
+    assert final.classifier is not None
+    windows = np.arange(len(run.data.windows.starts_s))
+    if "robustness" in run.config.steps:
+        subsets = subset_predictions(final.classifier, final.embedded, windows, subset_plan(run))
+        predictions = WindowPredictions.from_subsets(
+            subsets, final.classifier.class_shares.numpy(), "final"
+        )
+    else:
+        predictions = WindowPredictions.plain(
+            final.classifier.probabilities(final.embedded), run.data.windows.present, "final"
+        )
+    if pooled is not None:
+        held_out = pooled.predictions()
+        for name in ("probabilities", "present", "fragility", "shapley", "fold"):
+            getattr(predictions, name)[pooled.windows] = getattr(held_out, name)
+    return predictions
+
+
+def _write_all(run: Run, predictions: WindowPredictions) -> None:
+    windows = run.data.windows
+    for number, recording in enumerate(run.data.recordings):
+        rows = np.flatnonzero(windows.recording_index == number)
+        write_predictions(
+            run.folder.predictions / f"{recording.id}.csv",
+            predictions.take(rows),
+            starts_s=windows.starts_s[rows],
+            length_s=run.config.windows.length_s,
+            labels=windows.labels[rows],
+            classes=run.data.classes,
+            modalities=run.data.modalities,
+        )
+        run.context.step("writing predictions", number + 1, len(run.data.recordings))
+
+
+def _robustness(run: Run, final: FinalFit, pooled: PooledFolds | None) -> dict[str, Any]:
+    """Pooled over held-out folds; without evaluation, agreement on all windows alone."""
+    if pooled is not None:
+        return robustness_part(pooled, pooled.predictions())
+    from core.robustness import fragility, robustness_report, shapley
+
+    assert final.classifier is not None
+    windows = np.arange(len(run.data.windows.starts_s))
+    subsets = subset_predictions(final.classifier, final.embedded, windows, subset_plan(run))
+    return robustness_report(
+        subsets,
+        run.data.modalities,
+        shapley_values=shapley(subsets, final.classifier.class_shares.numpy()),
+        fragilities=fragility(subsets),
+        seed=run.config.seed,
+    )
+
+
+@contextmanager
+def _timed(timing: dict[str, float], name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        timing[name] = timing.get(name, 0.0) + time.perf_counter() - started

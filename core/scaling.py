@@ -1,0 +1,153 @@
+"""Scaling of modalities by mean and deviation: of the training windows, or of each window.
+
+Figures are taken per channel over all recorded samples of the windows given, in float64, from
+moments that are summed window by window: any choice of windows costs a sum. Statistics of the
+tested subject's own windows (`fit_subjects`) use unlabelled test data: they are transductive, and
+only for those who ask for adaptation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+ScalingKind = Literal["train", "window", "none"]
+
+RELATIVE_FLOOR = 1e-6
+"""A deviation below this share of the mean is rounding of a constant channel, not a signal."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Per window and channel: number of recorded samples, their sum and sum of squares.
+
+    float64, each (windows, channels). Squares are of the distance from `origin` (channels,),
+    which keeps them exact for signals far from zero.
+    """
+
+    count: np.ndarray
+    total: np.ndarray
+    squares: np.ndarray
+    origin: np.ndarray
+
+    def statistics(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each channel over windows, float64 (channels,).
+
+        A channel that no window has gets 0 and 1; a constant one its value and 1.
+        """
+        count = self.count[indices].sum(axis=0)
+        n = np.maximum(count, 1)
+        shifted = self.total[indices].sum(axis=0) / n
+        variance = np.maximum(self.squares[indices].sum(axis=0) / n - shifted**2, 0)
+        mean = np.where(count > 0, self.origin + shifted, 0.0)
+        return mean, floored(mean, np.sqrt(variance))
+
+
+def floored(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """The deviation, or 1 where it is nothing but rounding."""
+    constant = ~(deviation > RELATIVE_FLOOR * np.abs(mean)) | (deviation < 1e-30)
+    return np.where(constant, 1.0, deviation)
+
+
+def moments_of(windows: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Count, sum and sum of squares of windows (n, channels, samples), each (n, channels)."""
+    distance = windows - origin[None, :, None]
+    missing = np.isnan(distance)
+    if missing.any():
+        distance[missing] = 0
+        count = windows.shape[2] - missing.sum(axis=2).astype(np.float64)
+    else:
+        count = np.full(windows.shape[:2], float(windows.shape[2]))
+    total = distance.sum(axis=2, dtype=np.float64)
+    return count, total, np.einsum("nct,nct->nc", distance, distance, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How each modality is scaled.
+
+    `kinds` by modality; `means` and `deviations` by modality, float64 (channels,), for those of
+    kind `train`.
+    """
+
+    kinds: dict[str, ScalingKind]
+    means: dict[str, np.ndarray]
+    deviations: dict[str, np.ndarray]
+
+    @staticmethod
+    def fit(
+        kinds: Mapping[str, ScalingKind], moments: Mapping[str, Moments], indices: np.ndarray
+    ) -> Scaling:
+        """Statistics of the windows `indices`, for modalities of kind `train`."""
+        means, deviations = {}, {}
+        for name, kind in kinds.items():
+            if kind == "train":
+                means[name], deviations[name] = moments[name].statistics(indices)
+        return Scaling(dict(kinds), means, deviations)
+
+    @staticmethod
+    def fit_subjects(
+        kinds: Mapping[str, ScalingKind],
+        moments: Mapping[str, Moments],
+        subjects: np.ndarray,
+        wanted: Sequence[str] | None = None,
+    ) -> dict[str, Scaling]:
+        """One scaling per subject from all its windows (transductive: see above)."""
+        names = list(dict.fromkeys(subjects.tolist())) if wanted is None else list(wanted)
+        return {
+            name: Scaling.fit(kinds, moments, np.flatnonzero(subjects == name)) for name in names
+        }
+
+    def apply(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Scaled windows of a modality, float32, same shape, missing samples 0.
+
+        `values`: float32 (windows, channels, samples), NaN where missing; not changed.
+        """
+        kind = self.kinds[name]
+        if kind == "train":
+            scaled = values - self.means[name].astype(np.float32)[None, :, None]
+            scaled *= (1.0 / self.deviations[name]).astype(np.float32)[None, :, None]
+        elif kind == "window":
+            origin = np.zeros(values.shape[1], np.float32)
+            count, total, _ = moments_of(values, origin)
+            mean = total / np.maximum(count, 1)
+            scaled = values - mean.astype(np.float32)[:, :, None]
+            # Twice, because the sum of squares about zero loses digits far from zero.
+            count, total, squares = moments_of(scaled, origin)
+            n = np.maximum(count, 1)
+            deviation = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0))
+            scaled *= (1.0 / floored(mean, deviation)).astype(np.float32)[:, :, None]
+        else:
+            scaled = values.copy()
+        missing = np.isnan(scaled)
+        if missing.any():
+            scaled[missing] = 0
+        return scaled
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, by modality."""
+        return {
+            name: {
+                "kind": kind,
+                "mean": self.means[name].tolist() if name in self.means else None,
+                "sd": self.deviations[name].tolist() if name in self.deviations else None,
+            }
+            for name, kind in self.kinds.items()
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Scaling:
+        """The inverse of `to_json`; ValueError or KeyError where the values are not from there."""
+        kinds: dict[str, ScalingKind] = {}
+        means, deviations = {}, {}
+        for name, entry in values.items():
+            if entry["kind"] not in ("train", "window", "none"):
+                raise ValueError(f"scaling of {name}: unknown kind {entry['kind']!r}")
+            kinds[name] = entry["kind"]
+            if entry["kind"] == "train":
+                means[name] = np.asarray(entry["mean"], np.float64)
+                deviations[name] = np.asarray(entry["sd"], np.float64)
+        return Scaling(kinds, means, deviations)

@@ -1,0 +1,249 @@
+"""Applying a saved model to new recordings, a stretch at a time, without a run file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.classifier import Classifier, Embedded, embed, neighbours_in_time
+from core.config import Device, RunConfig
+from core.dataset import WindowBlock, iterate_windows
+from core.device import choose_device, torch_session
+from core.errors import ConfigError, CrosslError, DataError, ModelError
+from core.find_recordings import FoundFile, FoundRecording, find_recordings, open_recording
+from core.modalities import resolve
+from core.predict import WindowPredictions, write_predictions
+from core.progress import RunContext
+from core.recording import Finding, Recording
+from core.robustness import (
+    SubsetPredictions,
+    fragility,
+    plan_subsets,
+    pool,
+    predict_subsets,
+    robustness_report,
+    shapley,
+)
+from core.run_folder import RunFolder
+from core.saved_model import SavedModel, load_model
+from core.scaling import Moments, Scaling, moments_of
+from core.study_data import finding_entry, label_columns, recording_entry
+from core.typical import unlike, window_levels
+
+
+def score_files(
+    model: Path,
+    files: Sequence[Path],
+    folder: RunFolder,
+    report: dict[str, Any],
+    context: RunContext,
+    *,
+    device: Device | None = None,
+) -> None:
+    """Score recordings with a saved model: predictions, robustness, and what is unlike.
+
+    Fills `report` and writes predictions into `folder`. Files that the model's own path patterns
+    put together (a phone's and a watch's) make up one recording; any other file is one by itself.
+    Raises ModelError for an unusable model and DataError when no recording could be scored.
+    """
+    saved = load_model(model)
+    if saved.classifier is None:
+        raise ModelError(
+            f"{model}: this model was pretrained only and knows no classes. Fine-tune it first, "
+            "with finetune.from in a run file."
+        )
+    choice = choose_device(device or "auto")
+    report.update(
+        name=f"scored with {saved.about.get('name', model.name)}",
+        classes=list(saved.classes),
+        modalities=list(saved.scheme.names),
+        model=str(model),
+        simulated=saved.about.get("simulated", False),
+    )
+    done: list[SubsetPredictions] = []
+    with torch_session(saved.config.threads, choice.device):
+        saved.classifier.model.to(choice.device)
+        for found in group_files(files, saved.config):
+            entry = recording_entry(found)
+            report["recordings"].append(entry)
+            try:
+                done.append(_score(found, saved, saved.classifier, entry, folder, context))
+            except CrosslError as error:
+                entry.update(status="failed", error=str(error))
+    if not done:
+        first = report["recordings"][0]
+        raise DataError(f"None of the recordings could be scored. The first: {first['error']}")
+    subsets = pool(done)
+    report["robustness"] = robustness_report(
+        subsets,
+        saved.scheme.names,
+        shapley_values=shapley(subsets, saved.classifier.class_shares.numpy()),
+        fragilities=fragility(subsets),
+    )
+
+
+def group_files(files: Sequence[Path], config: RunConfig) -> list[FoundRecording]:
+    """Recordings that given files make up.
+
+    Where the path patterns of the model's run file fit, they tell which files belong together;
+    any other file is a recording by itself, named after it.
+    """
+    wanted = {path.resolve(): path for path in files}
+    columns = label_columns(config)
+    bare = config.recordings.model_copy(update={"exclude": []})
+    groups: list[FoundRecording] = []
+    left = dict(wanted)
+    depth = max(len(Path(source.pattern).parts) for source in bare.sources)
+    for root in sorted({path.parents[min(depth, len(path.parents)) - 1] for path in wanted}):
+        try:
+            found = find_recordings(bare, root, columns)
+        except (ConfigError, DataError):
+            continue  # files of another naming: each is taken by itself below
+        for one in found:
+            given = tuple(file for file in one.files if file.path.resolve() in left)
+            if given:
+                groups.append(replace(one, files=given, error=None))
+                for file in given:
+                    del left[file.path.resolve()]
+    taken = {one.id for one in groups}
+    for path in left.values():
+        name = _free_name(path.name.split(".")[0] or "recording", taken)
+        source = bare.sources[0]
+        file = FoundFile(source.name, path, source, tuple(n for v in columns.values() for n in v))
+        groups.append(FoundRecording(name, name, {}, (file,)))
+    return groups
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """A file name that no recording has yet, and note it."""
+    name = re.sub(r"[^\w.\-]+", "_", name)
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(free)
+    return free
+
+
+def _score(
+    found: FoundRecording,
+    saved: SavedModel,
+    classifier: Classifier,
+    entry: dict[str, Any],
+    folder: RunFolder,
+    context: RunContext,
+) -> SubsetPredictions:
+    recording = open_recording(found, saved.config.recordings)
+    scaling = saved.scaling
+    findings: list[Finding] = []
+    if saved.config.predict.adapt_to_subject:
+        scaling = _own_scaling(recording, saved, context)
+        findings.append(
+            Finding("note", "scaling", "Scaled by all windows of this recording (adapted).")
+        )
+    z: list[torch.Tensor] = []
+    present: list[np.ndarray] = []
+    starts: list[np.ndarray] = []
+    levels: dict[str, list[np.ndarray]] = {name: [] for name in saved.scheme.names}
+    device = next(classifier.model.parameters()).device
+    for block in iterate_windows(recording, saved.scheme, saved.config.windows):
+        context.step(
+            f"scoring {found.id}", int(block.windows.starts_s[-1]), int(recording.duration_s)
+        )
+        for rows in _batches(len(block.windows), saved.config.predict.batch_size):
+            inputs = _inputs(block, rows, scaling)
+            here = block.windows.present[rows]
+            for number, name in enumerate(saved.scheme.names):
+                levels[name].append(window_levels(inputs[name][here[:, number]]))
+            tensors = {name: torch.from_numpy(values) for name, values in inputs.items()}
+            z.append(embed(classifier.model, tensors, torch.from_numpy(here)))
+            present.append(here)
+        starts.append(block.windows.starts_s)
+    starts_s = np.concatenate(starts)
+    embedded = Embedded(
+        torch.cat(z),
+        torch.from_numpy(np.concatenate(present)),
+        neighbours_in_time(
+            np.zeros(len(starts_s), int), starts_s, saved.config.windows.step_s,
+            saved.config.finetune.context_windows,
+        ),
+    )  # fmt: skip
+    findings += unlike(saved.typical, {n: np.concatenate(v) for n, v in levels.items()})
+    subsets = _subsets(classifier.to("cpu"), embedded, saved)
+    classifier.model.to(device)
+    _describe(entry, recording, saved, embedded, findings)
+    write_predictions(
+        folder.predictions / f"{found.id}.csv",
+        WindowPredictions.from_subsets(subsets, classifier.class_shares.numpy(), "final"),
+        starts_s=starts_s,
+        length_s=saved.config.windows.length_s,
+        labels=np.full(len(starts_s), -1),
+        classes=saved.classes,
+        modalities=saved.scheme.names,
+    )
+    return subsets
+
+
+def _subsets(classifier: Classifier, embedded: Embedded, saved: SavedModel) -> SubsetPredictions:
+    robustness = saved.config.robustness
+    plan = plan_subsets(
+        len(saved.shapes), robustness.max_modalities, robustness.sampled_subsets, saved.config.seed
+    )
+    return predict_subsets(
+        lambda keep: classifier.probabilities(embedded, keep),
+        embedded.present.numpy(),
+        len(saved.classes),
+        plan,
+    )
+
+
+def _batches(count: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _inputs(block: WindowBlock, rows: slice, scaling: Scaling) -> dict[str, np.ndarray]:
+    return {name: scaling.apply(name, values[rows]) for name, values in block.signals.items()}
+
+
+def _own_scaling(recording: Recording, saved: SavedModel, context: RunContext) -> Scaling:
+    """Scaling by all windows of a recording, read once through for it."""
+    parts: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in saved.scheme.names}
+    origins: dict[str, np.ndarray] = {}
+    for block in iterate_windows(recording, saved.scheme, saved.config.windows):
+        context.step("measuring the person", int(block.windows.starts_s[-1]))
+        for name, values in block.signals.items():
+            if name not in origins:
+                filled = np.where(np.isnan(values), np.float32(0), values)
+                origins[name] = filled.mean(axis=(0, 2))
+            parts[name].append(moments_of(values, origins[name]))
+    moments = {}
+    for name, found in parts.items():
+        count, total, squares = (np.concatenate(one) for one in zip(*found, strict=True))
+        moments[name] = Moments(count, total, squares, origins[name].astype(np.float64))
+    windows = len(next(iter(moments.values())).count)
+    return Scaling.fit(saved.scaling.kinds, moments, np.arange(windows))
+
+
+def _describe(
+    entry: dict[str, Any],
+    recording: Recording,
+    saved: SavedModel,
+    embedded: Embedded,
+    findings: list[Finding],
+) -> None:
+    read = [finding for source in recording.sources for finding in source.file.findings]
+    resolved = resolve(saved.scheme, recording)
+    everything = [*recording.findings, *resolved.findings, *read, *findings]
+    shares = embedded.present.float().mean(0).tolist()
+    entry.update(
+        duration_s=recording.duration_s,
+        windows=len(embedded.present),
+        present_share=dict(zip(saved.scheme.names, shares, strict=True)),
+        findings=[finding_entry(finding) for finding in dict.fromkeys(everything)],
+    )

@@ -1,0 +1,178 @@
+"""All recordings of a run, from files to windows; one that fails does not stop the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.config import ColumnLabels, Kind, RunConfig
+from core.dataset import PreparedRecording, SignalStore, WindowSet, prepare
+from core.errors import CrosslError, DataError
+from core.find_recordings import (
+    ALL_SOURCES,
+    FoundRecording,
+    find_recordings,
+    open_recording,
+)
+from core.modalities import ModalityScheme, choose_scheme, kind_of
+from core.model import ModalityShape
+from core.progress import RunContext
+from core.recording import Finding, Recording
+from core.saved_model import SavedModel
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """What a run works on.
+
+    `windows` are those that are labelled, predicted and evaluated; `dense` those of pretraining.
+    `shapes` say what a model must know of each modality, in scheme order.
+    """
+
+    recordings: tuple[PreparedRecording, ...]
+    scheme: ModalityScheme
+    shapes: tuple[ModalityShape, ...]
+    classes: tuple[str, ...]
+    windows: WindowSet
+    dense: WindowSet
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return self.scheme.names
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        return {modality.name: kind_of(modality) for modality in self.scheme.modalities}
+
+    @property
+    def paths(self) -> list[Path]:
+        return [path for recording in self.recordings for path in recording.paths]
+
+
+def load_study(
+    config: RunConfig,
+    root: Path,
+    cache: Path,
+    entries: list[dict[str, Any]],
+    context: RunContext,
+    start: SavedModel | None = None,
+) -> StudyData:
+    """Find, open and cut all recordings below `root`.
+
+    `entries` gets one entry per recording for the report, also for those that fail. With `start`
+    the modalities and classes are those of that model. Raises DataError when nothing is left.
+    """
+    found = find_recordings(config.recordings, root, label_columns(config))
+    opened: list[Recording] = []
+    by_id: dict[str, dict[str, Any]] = {}
+    for number, one in enumerate(found):
+        context.step("opening", number + 1, len(found))
+        entry = recording_entry(one)
+        entries.append(entry)
+        by_id[one.id] = entry
+        try:
+            opened.append(open_recording(one, config.recordings))
+        except CrosslError as error:
+            entry.update(status="failed", error=str(error))
+    if not opened:
+        raise DataError(_nothing_left(entries))
+    scheme = start.scheme if start is not None else choose_scheme(config.modalities, opened)
+    prepared = prepare(
+        opened,
+        scheme,
+        config.windows,
+        labels=config.labels,
+        data_root=root,
+        key_map=config.recordings.key_map,
+        classes=start.classes if start is not None and start.classes else None,
+        store=SignalStore(folder=cache),
+        threads=config.threads,
+        context=context,
+    )
+    for name, reason in prepared.failed.items():
+        by_id[name].update(status="failed", error=str(reason))
+    for recording in prepared.recordings:
+        describe(by_id[recording.id], recording)
+    if not prepared.recordings:
+        raise DataError(_nothing_left(entries))
+    windows = WindowSet(prepared.recordings)
+    dense = (
+        windows
+        if all(one.pretrain_windows is one.windows for one in prepared.recordings)
+        else WindowSet(prepared.recordings, dense=True)
+    )
+    for finding in scheme.findings:
+        context.say(finding.message)
+    return StudyData(
+        recordings=prepared.recordings,
+        scheme=scheme,
+        shapes=model_shapes(scheme, config.windows.length_s),
+        classes=prepared.classes,
+        windows=windows,
+        dense=dense,
+    )
+
+
+def model_shapes(scheme: ModalityScheme, length_s: float) -> tuple[ModalityShape, ...]:
+    """What a model must know of each modality of a scheme."""
+    return tuple(
+        ModalityShape(
+            name=modality.name,
+            channels=len(modality.channels),
+            rate_hz=scheme.rate_hz(modality.name),
+            samples=scheme.samples(modality.name, length_s),
+        )
+        for modality in scheme.modalities
+    )
+
+
+def recording_entry(found: FoundRecording) -> dict[str, Any]:
+    """A recording's entry in the report, before anything is known but its files."""
+    return {
+        "id": found.id,
+        "path": str(found.paths[0]) if found.paths else None,
+        "paths": {file.name: str(file.path) for file in found.files},
+        "subject": found.subject,
+        "status": "ok",
+        "error": None,
+        "findings": [],
+        "duration_s": None,
+        "windows": 0,
+        "labelled_windows": 0,
+        "present_share": {},
+    }
+
+
+def describe(entry: dict[str, Any], recording: PreparedRecording) -> None:
+    """Fill a report's entry with what was read."""
+    entry.update(
+        duration_s=recording.duration_s,
+        windows=len(recording.windows),
+        labelled_windows=recording.labelled_windows,
+        present_share=recording.present_share,
+        findings=[finding_entry(finding) for finding in recording.findings],
+    )
+
+
+def finding_entry(finding: Finding) -> dict[str, str]:
+    return {
+        "severity": finding.severity,
+        "field": finding.field,
+        "message": finding.message,
+    }
+
+
+def label_columns(config: RunConfig) -> dict[str, list[str]]:
+    """Label columns by source, so that they are not read as signals."""
+    if isinstance(config.labels, ColumnLabels):
+        return {config.labels.source or ALL_SOURCES: [config.labels.column]}
+    return {}
+
+
+def _nothing_left(entries: list[dict[str, Any]]) -> str:
+    first = next(entry for entry in entries if entry["status"] == "failed")
+    return (
+        f"None of the {len(entries)} recordings can be used. The first: {first['id']}: "
+        f"{first['error']}"
+    )
