@@ -225,6 +225,16 @@ class LabelsBase(Strict):
     min_cover: Annotated[float, Field(gt=0, le=1)] = 0.5
     """A window has a label when labels cover at least this share of it."""
 
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: list[str]) -> list[str]:
+        twice = sorted({name for name in classes if classes.count(name) > 1})
+        if twice:
+            raise ValueError(f"class named twice: {', '.join(twice)}")
+        if any(not name.strip() for name in classes):
+            raise ValueError("a class needs a name")
+        return classes
+
 
 class AnnotationLabels(LabelsBase):
     """Annotations of an EDF+ or BDF+ file: its own, or those of a file beside it."""
@@ -524,7 +534,7 @@ def load_run_file(path: Path, assignments: Sequence[str] = ()) -> RunConfig:
     Raises ConfigError that names every wrong key and value at once.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such run file.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -535,6 +545,8 @@ def load_run_file(path: Path, assignments: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(
             f"{path}: not valid JSON, line {error.lineno}, column {error.colno}: {error.msg}."
         ) from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not a run file: its brackets are nested too deeply.") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     if not isinstance(document, dict):

@@ -302,11 +302,10 @@ def prepare_recording(
     resolved = resolve(scheme, recording)
     _check_found(recording, scheme, resolved)
     first = None if labels is None else first_label_s(track, labels)
-    slack = _slack_s(scheme)
-    starts = window_starts(recording, windows, first, slack_s=slack)
+    starts = window_starts(recording, windows, first)
     dense = starts
     if windows.pretrain_hop_s is not None and windows.pretrain_hop_s != windows.step_s:
-        dense = window_starts(recording, windows, first, windows.pretrain_hop_s, slack)
+        dense = window_starts(recording, windows, first, windows.pretrain_hop_s)
     ranges = [
         (
             0,
@@ -368,11 +367,6 @@ def with_labels(
     dense = prepared.pretrain_windows
     dense = windows if dense is prepared.windows else label(dense)
     return replace(prepared, windows=windows, pretrain_windows=dense)
-
-
-def _slack_s(scheme: ModalityScheme) -> float:
-    """Half a sample of the fastest modality: as far as the nearest sample may lie."""
-    return 0.5 / max(scheme.rate_hz(name) for name in scheme.names)
 
 
 def _check_found(
@@ -577,7 +571,7 @@ class WindowSet:
         for name in self.scheme.names:
             values = self.gather(indices, name)
             if isinstance(scaling, Scaling):
-                result[name] = scaling.apply(name, values)
+                result[name] = scaling.apply(name, values, out=values)
                 continue
             subjects = self.subject[indices]
             for subject in dict.fromkeys(subjects.tolist()):
@@ -668,7 +662,7 @@ def iterate_windows(
     resolved = resolve(scheme, recording)
     _check_found(recording, scheme, resolved)
     if starts_s is None:
-        starts = window_starts(recording, windows, slack_s=_slack_s(scheme))
+        starts = window_starts(recording, windows)
     else:
         starts = np.asarray(starts_s, np.float64)
     position = 0

@@ -161,8 +161,9 @@ class ReferenceEncoder(Encoder):
         ]
         if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
             return PhasedStack.apply(x, pooled, self.EPSILON, *parameters)
+        layers = _layers(parameters)
         return torch.cat(
-            [_forward_phased(part, pooled, self.EPSILON, parameters)[0] for part in _parts(x)]
+            [_forward_phased(part, pooled, self.EPSILON, layers)[0] for part in _parts(x)]
         )
 
 
@@ -185,24 +186,24 @@ class _Phases:
         # One row more than the steps need, so that neighbours in the buffer never touch.
         return -(-(self.steps + self.phases - 1) // self.phases) + 1
 
-    def buffer(self, like: Tensor, channels: int) -> Tensor:
-        """A padded signal of zeros for all windows, flat."""
-        rows = self.windows * self.rows + 2
-        return like.new_zeros(rows * self.phases * channels)
+    def padded(self, signal: Tensor, channels: int, offset: int) -> Tensor:
+        """A flat buffer with each window's signal from step `offset` on and zeros around it.
 
-    def body(self, buffer: Tensor, channels: int, offset: int) -> Tensor:
-        """View (n, rows - 1, phases, channels) of a buffer, from step `offset` of each window."""
-        row = self.phases * channels
-        return buffer.as_strided(
-            (self.windows, self.rows - 1, self.phases, channels),
-            (self.rows * row, row, channels, 1),
-            offset * channels,
-        )
-
-    def fill(self, buffer: Tensor, values: Tensor, offset: int) -> None:
-        """Write values (phases, n, rows, channels) into a buffer, in order of time."""
-        channels = values.shape[-1]
-        self.body(buffer, channels, offset).copy_(values[:, :, :-1].permute(1, 2, 0, 3))
+        signal: (n, channels, steps) as it comes, or (phases, n, rows, channels) with any waste.
+        """
+        span = self.rows * self.phases
+        buffer = signal.new_empty((self.windows * span + 2 * self.phases) * channels)
+        inside = buffer[: self.windows * span * channels].view(self.windows, span, channels)
+        if signal.ndim == 3:
+            inside[:, offset : offset + self.steps] = signal.transpose(1, 2)
+        else:
+            body = inside[:, offset : offset + span - self.phases]
+            body = body.view(self.windows, self.rows - 1, self.phases, channels)
+            body.copy_(signal[:, :, :-1].permute(1, 2, 0, 3))
+        inside[:, :offset] = 0
+        inside[:, offset + self.steps :] = 0
+        buffer[self.windows * span * channels :] = 0
+        return buffer
 
     def patches(self, buffer: Tensor, channels: int, kernel: int) -> Tensor:
         """View (phases, n·rows, kernel·channels): what a kernel sees at each step."""
@@ -238,94 +239,106 @@ def _parts(x: Tensor) -> tuple[Tensor, ...]:
     return x.split(max(1, _PART_STEPS // x.shape[-1]))
 
 
-def _forward_phased(
-    x: Tensor, pooled: bool, epsilon: float, parameters: Sequence[Tensor]
-) -> tuple[Tensor, list[Tensor]]:
-    """Convolution, LayerNorm and PReLU of a stack; also what `_backward_phased` needs.
+class _Layer:
+    """One layer of a stack: its parameters, and its kernel as the matrix for the patches."""
 
-    parameters: weight (out, in, kernel), bias, gamma, beta, slope of each layer, in order.
-    """
-    layers = [parameters[i : i + 5] for i in range(0, len(parameters), 5)]
-    windows, channels, steps = x.shape
-    at = _Phases(windows, steps, max(layer[0].shape[2] for layer in layers))
+    def __init__(self, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, slope: Tensor):
+        self.weight, self.bias, self.gamma, self.beta, self.slope = weight, bias, gamma, beta, slope
+        self.size, self.channels, self.kernel = weight.shape
+        self.left = (self.kernel - 1) // 2
+        self.matrix = weight.permute(2, 1, 0).reshape(self.kernel * self.channels, self.size)
+
+    def flipped(self) -> Tensor:
+        """The matrix that takes patches of the result's gradient to the signal's gradient."""
+        return self.weight.flip(2).permute(2, 0, 1).reshape(self.kernel * self.size, self.channels)
+
+
+def _layers(parameters: Sequence[Tensor]) -> list[_Layer]:
+    """Layers from weight (out, in, kernel), bias, gamma, beta and slope of each, in order."""
+    return [_Layer(*parameters[i : i + 5]) for i in range(0, len(parameters), 5)]
+
+
+def _phases(windows: int, steps: int, layers: Sequence[_Layer]) -> _Phases:
+    return _Phases(windows, steps, max(layer.kernel for layer in layers))
+
+
+def _forward_phased(
+    x: Tensor, pooled: bool, epsilon: float, layers: Sequence[_Layer]
+) -> tuple[Tensor, list[Tensor]]:
+    """Convolution, LayerNorm and PReLU of a stack; also what `_backward_phased` needs."""
+    at = _phases(x.shape[0], x.shape[2], layers)
     kept: list[Tensor] = []
-    values: Tensor | None = None
-    for weight, bias, gamma, beta, slope in layers:
-        size, channels, kernel = weight.shape
-        buffer = at.buffer(x, channels)
-        left = (kernel - 1) // 2
-        if values is None:
-            span = at.rows * at.phases * channels
-            signal = buffer.as_strided(
-                (windows, steps, channels), (span, channels, 1), left * channels
-            )
-            signal.copy_(x.transpose(1, 2))
-        else:
-            at.clear_waste(values)
-            at.fill(buffer, values, left)
-        matrix = weight.permute(2, 1, 0).reshape(kernel * channels, size)
-        before = torch.bmm(at.patches(buffer, channels, kernel), matrix.expand(at.phases, -1, -1))
-        before += bias
-        normed, mean, scale = torch.native_layer_norm(before, (size,), gamma, beta, epsilon)
-        values = F.prelu(normed.view(-1, size), slope).view(at.phases, windows, at.rows, size)
+    values = x
+    for layer in layers:
+        buffer = at.padded(values, layer.channels, layer.left)
+        patches = at.patches(buffer, layer.channels, layer.kernel)
+        before = torch.bmm(patches, layer.matrix.expand(at.phases, -1, -1))
+        before += layer.bias
+        normed, mean, scale = torch.native_layer_norm(
+            before, (layer.size,), layer.gamma, layer.beta, epsilon
+        )
+        values = F.prelu(normed.view(-1, layer.size), layer.slope)
+        values = values.view(at.phases, at.windows, at.rows, layer.size)
         kept += [buffer, before, mean, scale, normed]
-    assert values is not None
     return (at.mean(values) if pooled else at.in_time(values)), kept
 
 
 def _backward_phased(
     gradient: Tensor,
     pooled: bool,
-    shape: tuple[int, int],
+    steps: int,
     kept: Sequence[Tensor],
-    parameters: Sequence[Tensor],
+    layers: Sequence[_Layer],
+    flipped: Sequence[Tensor],
 ) -> list[Tensor]:
     """Gradients of the parameters, from that of the result and what the forward pass kept."""
-    windows, steps = shape
-    count = len(parameters) // 5
-    at = _Phases(windows, steps, max(parameters[5 * i].shape[2] for i in range(count)))
-    size = gradient.shape[1]
-    values = gradient.new_empty((at.phases, windows, at.rows, size))
-    if pooled:
-        values.copy_((gradient / steps)[None, :, None, :].expand_as(values))
-    else:
+    at = _phases(len(gradient), steps, layers)
+    values: Tensor | None = None
+    if not pooled:
         padded = F.pad(gradient, (0, at.rows * at.phases - steps))
-        values.copy_(padded.view(windows, size, at.rows, at.phases).permute(3, 0, 2, 1))
+        values = padded.view(at.windows, -1, at.rows, at.phases).permute(3, 0, 2, 1).contiguous()
     gradients: list[Tensor] = []
-    for i in reversed(range(count)):
-        weight, _, gamma, beta, slope = parameters[5 * i : 5 * i + 5]
-        buffer, before, mean, scale, normed = kept[5 * i : 5 * i + 5]
-        size, channels, kernel = weight.shape
-        at.clear_waste(values)
-        flat = values.view(-1, size)
+    for number in reversed(range(len(layers))):
+        layer, size = layers[number], layers[number].size
+        buffer, before, mean, scale, normed = kept[5 * number : 5 * number + 5]
+        shape = (at.phases, at.windows, at.rows, size)
         # PReLU, as products only: comparisons and `where` cost several times as much.
-        after = normed.view(-1, size)
-        positive = torch.ops.aten.threshold_backward(flat, after, 0)
-        negative = flat - positive
-        d_slope = (negative * after).sum(0)
-        d_normed = torch.addcmul(positive, negative, slope)
+        if values is None:  # the mean: every step of a window has the same gradient
+            each = gradient / steps
+            positive = (each * (1 - layer.slope))[None, :, None].expand(shape)
+            d_normed = torch.ops.aten.threshold_backward(positive, normed.view(shape), 0)
+            d_normed += (each * layer.slope)[None, :, None]
+            negative = normed.view(shape).clamp_max(0)
+            at.clear_waste(d_normed)
+            at.clear_waste(negative)
+            d_slope = (negative.sum(0).sum(1) * each).sum(0)
+            d_normed = d_normed.view(-1, size)
+        else:
+            at.clear_waste(values)
+            flat, after = values.view(-1, size), normed.view(-1, size)
+            positive = torch.ops.aten.threshold_backward(flat, after, 0)
+            negative = flat.sub_(positive)
+            d_normed = positive.addcmul_(negative, layer.slope)
+            d_slope = negative.mul_(after).sum(0)
         # LayerNorm; the library's own sums for gamma and beta are slow for few channels.
         d_beta = d_normed.sum(0)
         rows = before.view(-1, size)
         centre, spread = mean.view(-1), scale.view(-1)
         d_gamma = torch.mv((d_normed * rows).t(), spread) - torch.mv(d_normed.t(), centre * spread)
         d_before = torch.ops.aten.native_layer_norm_backward(
-            d_normed.view_as(before), before, (size,), mean, scale, gamma, beta,
+            d_normed.view_as(before), before, (size,), mean, scale, layer.gamma, layer.beta,
             [True, False, False],
         )[0]  # fmt: skip
         d_bias = d_before.view(-1, size).sum(0)
-        patches = at.patches(buffer, channels, kernel)
+        patches = at.patches(buffer, layer.channels, layer.kernel)
         d_matrix = torch.bmm(patches.transpose(1, 2), d_before).sum(0)
-        d_weight = d_matrix.view(kernel, channels, size).permute(2, 1, 0)
+        d_weight = d_matrix.view(layer.kernel, layer.channels, size).permute(2, 1, 0)
         gradients = [d_weight, d_bias, d_gamma, d_beta, d_slope, *gradients]
-        if i:
-            padded = at.buffer(gradient, size)
-            left = (kernel - 1) // 2
-            at.fill(padded, d_before.view(values.shape), kernel - 1 - left)
-            matrix = weight.flip(2).permute(2, 0, 1).reshape(kernel * size, channels)
-            values = torch.bmm(
-                at.patches(padded, size, kernel), matrix.expand(at.phases, -1, -1)
-            ).view(at.phases, windows, at.rows, channels)
+        if number:
+            padded = at.padded(d_before.view(shape), size, layer.kernel - 1 - layer.left)
+            patches = at.patches(padded, size, layer.kernel)
+            values = torch.bmm(patches, flipped[number].expand(at.phases, -1, -1))
+            values = values.view(at.phases, at.windows, at.rows, layer.channels)
     return gradients
 
 
@@ -334,27 +347,29 @@ class PhasedStack(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, pooled: bool, epsilon: float, *parameters: Tensor) -> Tensor:
-        parts = [_forward_phased(part, pooled, epsilon, parameters) for part in _parts(x)]
-        ctx.pooled = pooled
-        ctx.shapes = [(len(part), x.shape[-1]) for part in _parts(x)]
+        layers = _layers(parameters)
+        parts = [_forward_phased(part, pooled, epsilon, layers) for part in _parts(x)]
+        ctx.pooled, ctx.steps = pooled, x.shape[-1]
+        ctx.windows = [len(part) for part in _parts(x)]
         ctx.save_for_backward(*parameters, *(tensor for _, kept in parts for tensor in kept))
         return torch.cat([result for result, _ in parts])
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = outputs
-        saved = ctx.saved_tensors
-        per_part = (len(saved)) // (len(ctx.shapes) + 1)
-        parameters, saved = saved[:per_part], saved[per_part:]
+        count = len(ctx.saved_tensors) // (len(ctx.windows) + 1)
+        parameters, kept = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        layers = _layers(parameters)
+        flipped = [layer.flipped() for layer in layers]
         totals: list[Tensor] = []
-        start = 0
-        for number, shape in enumerate(ctx.shapes):
-            kept = saved[number * per_part : (number + 1) * per_part]
-            part = _backward_phased(
-                gradient[start : start + shape[0]], ctx.pooled, shape, kept, parameters
-            )
-            totals = part if not totals else [a.add_(b) for a, b in zip(totals, part, strict=True)]
-            start += shape[0]
+        for number, part in enumerate(gradient.split(ctx.windows)):
+            ours = kept[number * count : (number + 1) * count]
+            gradients = _backward_phased(part, ctx.pooled, ctx.steps, ours, layers, flipped)
+            if totals:
+                for total, more in zip(totals, gradients, strict=True):
+                    total += more
+            else:
+                totals = gradients
         return (None, None, None, *totals)
 
 

@@ -453,7 +453,8 @@ def _heart_of_ecg(x: np.ndarray, rate_hz: float) -> np.ndarray:
     out, pairs = _each_channel(x, len(_HEART))
     if rate_hz < 30 or x.shape[2] < 3 * rate_hz:
         return out
-    steep = np.diff(_band_passed(x, rate_hz, 5.0, 18.0), axis=2) ** 2
+    filtered = _band_passed(x, rate_hz, 5.0, 18.0)
+    steep = np.diff(filtered, axis=2) ** 2
     width = max(1, round(0.1 * rate_hz))
     energy = signal.oaconvolve(steep, np.full((1, 1, width), 1.0 / width), mode="same", axes=2)
     for w, c in pairs:
@@ -465,8 +466,21 @@ def _heart_of_ecg(x: np.ndarray, rate_hz: float) -> np.ndarray:
             peaks, _ = signal.find_peaks(
                 strength, height=0.4 * height, prominence=0.3 * height, distance=0.3 * rate_hz
             )
-            out[w, c] = _beat_figures(peaks, rate_hz)
+            peaks, upright = _r_peaks(filtered[w, c], peaks, round(0.08 * rate_hz))
+            out[w, c] = _beat_figures(peaks, rate_hz, upright)
     return out
+
+
+def _r_peaks(curve: np.ndarray, rough: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """Move rough beats to the tip of the R wave, and turn the curve so that the tips point up."""
+    if not len(rough):
+        return rough, curve
+    around = rough[:, None] + np.arange(-reach, reach + 1)
+    around = np.clip(around, 1, len(curve) - 2)
+    near = curve[around]
+    upright = curve if np.median(near.max(axis=1)) >= np.median(-near.min(axis=1)) else -curve
+    tips = around[np.arange(len(rough)), upright[around].argmax(axis=1)]
+    return np.unique(tips), upright
 
 
 def _heart_of_pulse(x: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -485,20 +499,20 @@ def _heart_of_pulse(x: np.ndarray, rate_hz: float) -> np.ndarray:
     return out
 
 
-def _beat_figures(peaks: np.ndarray, rate_hz: float, curve: np.ndarray | None = None) -> np.ndarray:
+def _beat_figures(peaks: np.ndarray, rate_hz: float, curve: np.ndarray) -> np.ndarray:
     """The figures of `_HEART`, NaN with fewer than 4 beats or 3 believable intervals.
 
-    Where the rate is low, `curve` places each peak between samples by a parabola through it and
-    its neighbours, since variability is a matter of milliseconds.
+    A parabola through each peak of `curve` and its neighbours places it between samples, since
+    variability is a matter of milliseconds and slow rates have few samples.
     """
     figures = np.full(len(_HEART), np.nan)
     if len(peaks) < 4:
         return figures
     position = peaks.astype(np.float64)
-    if curve is not None:
-        left, middle, right = curve[peaks - 1], curve[peaks], curve[peaks + 1]
-        bend = left - 2 * middle + right
-        position += np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, 1.0), 0.0)
+    left, middle, right = curve[peaks - 1], curve[peaks], curve[peaks + 1]
+    bend = left - 2 * middle + right
+    tip = (middle >= left) & (middle >= right) & (bend < 0)
+    position += np.where(tip, 0.5 * (left - right) / np.where(tip, bend, 1.0), 0.0)
     intervals = np.diff(position) / rate_hz
     median = np.median(intervals)
     believable = (intervals > 0.3) & (intervals < 2.0) & (np.abs(intervals - median) < 0.3 * median)

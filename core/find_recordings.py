@@ -7,6 +7,7 @@ fields `signal` and `device` tell the files of one recording apart and name its 
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -371,15 +372,26 @@ def _expected_names(source: SourceConfig, groups: list[_Group]) -> tuple[str, ..
 
 def _join(left: list[_Group], right: list[_Group], key_map: Mapping[str, str]) -> list[_Group]:
     """Groups whose common fields agree become one; the others stay as they are."""
+    # Looked up by the variants of the common fields' values, since there may be thousands.
+    common = [
+        name
+        for name in (right[0].fields if right else ())
+        if all(name in group.fields for group in left)
+    ]
+    places: dict[tuple[str, ...], list[int]] = {}
+    for index, other in enumerate(right):
+        for key in _variants(other, common, key_map):
+            places.setdefault(key, []).append(index)
     joined: list[_Group] = []
     used: set[int] = set()
     for group in left:
+        near = {i for key in _variants(group, common, key_map) for i in places.get(key, ())}
         partners = [
-            (index, other)
-            for index, other in enumerate(right)
+            (index, right[index])
+            for index in sorted(near)
             if all(
                 same_name(group.fields[name], value, key_map)
-                for name, value in other.fields.items()
+                for name, value in right[index].fields.items()
                 if name in group.fields
             )
         ]
@@ -401,6 +413,13 @@ def _join(left: list[_Group], right: list[_Group], key_map: Mapping[str, str]) -
         if not partners:
             joined.append(group)
     return joined + [other for index, other in enumerate(right) if index not in used]
+
+
+def _variants(
+    group: _Group, names: Sequence[str], key_map: Mapping[str, str]
+) -> Iterator[tuple[str, ...]]:
+    """The values of some fields in every form by which `same_name` may take them."""
+    return itertools.product(*(_names(group.fields[name], key_map) for name in names))
 
 
 def _what_lacks(

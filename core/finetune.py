@@ -26,6 +26,8 @@ from core.splits import validation_subjects
 # Up to here all subsets of the modalities are used in training a linear head; above, draws.
 ALL_SUBSETS_UP_TO = 4
 DRAWN_SUBSETS = 16
+# Rows of features that masked windows may come to, to bound memory.
+MASKED_ROWS = 200_000
 # With fewer labels none are spared for calibration and early stopping.
 FEWEST_TO_SPLIT = 40
 
@@ -139,17 +141,20 @@ def keep_masks(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Masks (k, n, modalities) that take modalities away, and the weight of each (k, n).
 
-    The first is what is present; weights over the k masks of a window sum to 1.
+    The first is what is present; weights over the k masks of a window sum to 1. All subsets of
+    few modalities, or else random ones, fewer of them the more windows there are.
     """
     n, modalities = present.shape
     masks = [present]
+    room = max(1, MASKED_ROWS // max(n, 1))
     if weight_of_subsets > 0 and modalities > 1:
-        if modalities <= ALL_SUBSETS_UP_TO:
-            for bits in range(1, 2**modalities - 1):
+        subsets = 2**modalities - 2
+        if modalities <= ALL_SUBSETS_UP_TO and subsets <= room:
+            for bits in range(1, subsets + 1):
                 subset = torch.tensor([bool(bits >> m & 1) for m in range(modalities)])
                 masks.append(present & subset)
         else:
-            for _ in range(DRAWN_SUBSETS):
+            for _ in range(min(DRAWN_SUBSETS, room)):
                 share = torch.rand(n, 1, generator=generator)
                 masks.append(present & (torch.rand(n, modalities, generator=generator) < share))
     stacked = torch.stack(masks)
@@ -441,5 +446,6 @@ def _logits_end_to_end(
         inputs, present = fetch(windows.indices[start : start + 256])
         present = present.to(device)
         z = classifier.model.encode({k: v.to(device) for k, v in inputs.items()}, present)
-        parts.append(classifier.head(classifier.window_features(z, present)).double().cpu().numpy())
+        logits = classifier.head(classifier.window_features(z, present))
+        parts.append(logits.cpu().double().numpy())
     return np.concatenate(parts)

@@ -32,6 +32,7 @@ FEATURE_OPPONENTS: tuple[FeatureOpponent, ...] = (
 
 TREES = 400
 MAX_ITERATIONS = 3000
+MANY_WINDOWS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,8 @@ class FittedOpponent:
         result = np.zeros((len(features), self.n_classes), dtype=np.float32)
         if len(features):
             ready = _standardised(features, self.fill, self.scale)
-            result[:, self.model.classes_] = self.model.predict_proba(ready)
+            with threadpool_limits(limits=1):
+                result[:, self.model.classes_] = self.model.predict_proba(ready)
         return result
 
 
@@ -92,7 +94,7 @@ def fit(
     features: (windows, features), may hold NaN. labels: int64 (windows,); -1 is not used.
     reference_features: all training windows, labelled or not, for means and deviations; the
         labelled ones when not given. Never pass test windows here.
-    n_jobs: processor cores to use; 1 or more.
+    n_jobs: workers of the forest; the result does not depend on it.
 
     Raises
     ------
@@ -121,8 +123,10 @@ def fit(
             )
         else:
             model = _model(kind, len(truth), n_present, seed, n_jobs, trees)
-            # Matrices this small are slowed down a hundredfold by threads that fight for cores.
-            with threadpool_limits(limits=n_jobs), warnings.catch_warnings():
+            # Matrices this small are slowed down up to a hundredfold by threads that wait for
+            # each other on a busy machine; the forest's own workers are not meant.
+            threads = n_jobs if len(truth) > MANY_WINDOWS else 1
+            with threadpool_limits(limits=threads), warnings.catch_warnings():
                 # Said in a note below instead, where a report can show it.
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model.fit(train, truth)

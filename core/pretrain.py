@@ -51,9 +51,13 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """How a pretraining ended; the model was trained in place."""
+    """How a pretraining ended; the model was trained in place.
+
+    `deviations`: standard deviation of each dimension of the global embedding at the end.
+    """
 
     epochs: tuple[EpochRecord, ...]
+    deviations: tuple[float, ...]
     verdict: str
     stopped: str
 
@@ -61,6 +65,7 @@ class PretrainResult:
         return {
             "name": name,
             "epochs": [asdict(record) for record in self.epochs],
+            "deviations": list(self.deviations),
             "verdict": self.verdict,
             "stopped": self.stopped,
         }
@@ -153,8 +158,10 @@ def pretrain(
         dimensions=model.global_size,
     )
     early = len(history) < config.epochs
+    final = diagnose(_sample_embeddings(model, fetch, indices, batch_size, device))
     return PretrainResult(
         epochs=tuple(history),
+        deviations=final.deviations,
         verdict=verdict or "no sign of collapse",
         stopped=f"after epoch {len(history)}"
         + (f": no better for {config.patience} epochs" if early else ""),

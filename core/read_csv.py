@@ -197,7 +197,8 @@ class CsvFile(SignalFile):
         if self._time.column not in (None, index):
             types[self._time.column or 0] = self._time.type
         with _Query(self.path) as query:
-            fetched, _ = query.fetch(self._dialect, types, selection)
+            # What means 'missing' in a signal may be a label, such as '?'.
+            fetched, _ = query.fetch(self._dialect, types, selection, missing=[""])
         texts = fetched[0]
         if self._time.column is None:
             rate_hz = self.channels[0].rate_hz if self.channels else 1.0
@@ -209,12 +210,13 @@ class CsvFile(SignalFile):
 
     def _loaded(self) -> tuple[np.ndarray, list[_Segment]]:
         with self._lock:
-            if self._grid is None:
+            grid = self._grid  # another thread may drop it at any time
+            if grid is None:
                 with _Query(self.path) as query:
                     values, segments, *_ = self._load(query, [])
-                self._grid = (values, segments)
+                self._grid = grid = (values, segments)
                 _keep_grid(self, values.nbytes)
-            return self._grid
+            return grid
 
     def _load(
         self, query: _Query, findings: list[Finding]
@@ -264,7 +266,11 @@ class CsvFile(SignalFile):
                 f"{_listed(self._dialect.names)}); name it with csv.time_column, or give "
                 "csv.rate_hz where there is none."
             )
-        if count == 0:
+        known = np.flatnonzero(np.isfinite(signals).any(axis=0)) if count else np.empty(0)
+        if self._e4 is not None and len(known):
+            count = int(known[-1]) + 1  # blank lines at the end are no samples
+            signals = [values[:count] for values in signals]
+        if len(known) == 0:
             raise RecordingError(f"{self.path}: there are no samples in the file.")
         has_clock = start_s > _CLOCK_S
         rows = _Rows(np.empty(0), np.empty(0, np.int64), start_s if has_clock else 0.0, has_clock)
@@ -304,16 +310,15 @@ class CsvFile(SignalFile):
             native = _past_midnight(native, findings)
         if self._time.is_local:
             native = _from_local(native, self._zone)
-        far = np.abs(native - np.median(native)) * scale > _FAR_S
-        if far.any():
-            lost += int(far.sum())
-            order, native = order[~far], native[~far]
+        near = _main_stretch(native, _FAR_S / scale)
+        lost += len(native) - int(near.sum())
+        order, native = order[near], native[near]
         if lost:
             _add(
                 findings,
                 "repaired",
                 "time stamps",
-                f"{lost} rows have no readable time, or one more than a year from the others; they "
+                f"{lost} rows have no readable time, or one more than a year apart from the others; they "
                 "were left out.",
             )
         backward = int((np.diff(native) < 0).sum())
@@ -476,6 +481,18 @@ def _to_grid(
         row += low
         row[exact] = low[exact]
     return values, segments, gaps
+
+
+def _main_stretch(native: np.ndarray, far: float) -> np.ndarray:
+    """Which times belong to the longest stretch without a jump further than `far`."""
+    rising = np.sort(native)
+    cuts = np.flatnonzero(np.diff(rising) > far)
+    if not len(cuts):
+        return np.ones(len(native), bool)
+    bounds = np.concatenate(([0], cuts + 1, [len(rising)]))
+    longest = int(np.argmax(np.diff(bounds)))
+    low, high = rising[bounds[longest]], rising[bounds[longest + 1] - 1]
+    return (native >= low) & (native <= high)
 
 
 def _round_rate(rate_hz: float) -> float:
@@ -703,7 +720,7 @@ def _find_dialect(
             "csv.separator and csv.decimal right?"
         )
     header = bool(sniffed["HasHeader"])
-    if header and config.header is None and all(_PLAIN.fullmatch(n.strip()) for n in names):
+    if header and config.header is None and all(_is_number(n.strip()) for n in names):
         header, names = False, tuple(f"column{i}" for i in range(len(names)))
     dialect = _Dialect(
         separator,
@@ -769,6 +786,10 @@ def _refuse_skipped_rows(path: Path, lines: list[str], dialect: _Dialect) -> Non
 
 def _starts(line: str, comment: str | None) -> bool:
     return comment is not None and line.startswith(comment)
+
+
+def _is_number(text: str) -> bool:
+    return bool(_PLAIN.fullmatch(text) or _COMMA.fullmatch(text))
 
 
 def _unless_empty(value: object) -> str:
@@ -940,11 +961,12 @@ def _guess_time_column(
     named = [
         index
         for index, name in enumerate(dialect.names)
-        if name not in config.ignore_columns
-        and _TIME_NAME.fullmatch(re.sub(r"[\s.\-]+", "_", name.strip().casefold()))
+        if name not in config.ignore_columns and _is_time_name(name)
     ]
-    # A single letter may be a signal too: longer names first, in the order of the file.
-    named.sort(key=lambda index: len(dialect.names[index]) <= 1)
+    # A single letter may be a signal too, and beside a date there may be a time of day: both come
+    # after the others.
+    named.sort(key=lambda index: (len(dialect.names[index]) <= 1,
+                                  dialect.names[index].strip().casefold() == "date"))  # fmt: skip
     if named:
         return named[0]
     if dialect.header or config.columns is not None or config.rate_hz is not None:
@@ -954,6 +976,10 @@ def _guess_time_column(
     steps = np.diff(numbers)
     even = len(steps) > 4 and bool((steps > 0).all())
     return 0 if even and steps.max() < 1.5 * steps.min() else None
+
+
+def _is_time_name(name: str) -> bool:
+    return bool(_TIME_NAME.fullmatch(re.sub(r"[\s.\-]+", "_", name.strip().casefold())))
 
 
 def _guess_unit(name: str, numbers: list[float]) -> str:
@@ -1068,6 +1094,11 @@ def _find_signals(
         share = _number_share(cells, dialect)
         if share is None and re.fullmatch(r"column\d+", name) and dialect.header:
             continue  # a separator at the end of each line
+        if len(name) > 2 and _is_time_name(name) and time.column is not None and share:
+            numbers = [_to_number(cell, dialect) for cell in cells if cell]
+            if all(n is not None for n in numbers) and (np.diff(np.array(numbers)) >= 0).all():
+                _note(findings, "columns", f"'{name}' is another time and was left out.")
+                continue
         if share is not None and share < 0.5:
             # Mangled numbers still are a signal, one that has to be reported as missing.
             digits = sum(bool(re.fullmatch(r"[\d.,'+\-\s]+", cell)) for cell in cells if cell)
@@ -1192,13 +1223,14 @@ class _Query:
         types: dict[int, str],
         selection: list[str],
         limit: int | None = None,
+        missing: list[str] = _MISSING,
     ) -> tuple[list[np.ndarray], dict[int, int]]:
         """Selected columns as arrays, and how many cells of each are not numbers.
 
         Columns are called c0, c1, … in the selection. Numbers are parsed as such; only where a
         cell refuses are all read as text and converted one by one.
         """
-        sql = self._sql(dialect, types, selection, limit)
+        sql = self._sql(dialect, types, selection, limit, missing)
         try:
             return self._arrays(sql), {}
         except self._duckdb.ConversionException:
@@ -1206,7 +1238,7 @@ class _Query:
         except self._duckdb.Error as error:
             if dialect.encoding == "utf-8" and "not utf-8" in str(error):
                 again = replace(dialect, encoding="latin-1")
-                return self.fetch(again, types, selection, limit)
+                return self.fetch(again, types, selection, limit, missing)
             raise RecordingError(self._explain(error)) from None
         texts = dict.fromkeys(types, "VARCHAR")
         chosen, broken = [], []
@@ -1220,9 +1252,10 @@ class _Query:
             else:
                 chosen.append(f"{expression} AS r{number}")
         try:
-            arrays = self._arrays(self._sql(dialect, texts, chosen, limit))
+            arrays = self._arrays(self._sql(dialect, texts, chosen, limit, missing))
             counts = self._connection.execute(
-                self._sql(dialect, texts, [entry[1] for entry in broken], None), [self._place]
+                self._sql(dialect, texts, [entry[1] for entry in broken], None, missing),
+                [self._place],
             ).fetchone()
         except self._duckdb.Error as error:
             raise RecordingError(self._explain(error)) from None
@@ -1249,7 +1282,12 @@ class _Query:
         return list(result.values())
 
     def _sql(
-        self, dialect: _Dialect, types: dict[int, str], selection: list[str], limit: int | None
+        self,
+        dialect: _Dialect,
+        types: dict[int, str],
+        selection: list[str],
+        limit: int | None,
+        missing: list[str],
     ) -> str:
         named = [
             expression if " AS " in expression and not expression.endswith(")") else
@@ -1268,7 +1306,7 @@ class _Query:
             "comment": dialect.comment,
             "skip": dialect.skip,
             "header": dialect.header,
-            "nullstr": _MISSING,
+            "nullstr": missing,
             "null_padding": True,
             "hive_partitioning": False,
             "encoding": dialect.encoding,

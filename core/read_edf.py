@@ -52,8 +52,7 @@ _DATE = re.compile(r"(\d{1,2})[.:/ -](\d{1,2})[.:/ -](\d{2})", re.ASCII)
 _STARTDATE = re.compile(r"Startdate (\d{1,2})-([A-Za-z]{3})-(\d{4})", re.ASCII)
 _TOKEN = re.compile(rb"[^\x00]+")
 _ONSET = re.compile(rb"([+-]?\d{1,12}(?:\.\d*)?)(?:\x15(\d{1,12}(?:\.\d*)?)?)?")
-# A time stamp further than this from the one before it is damage, not a gap.
-_LONGEST_GAP_S = 366 * 86400.0
+_LONGEST_S = 366 * 86400.0
 _LARGEST_LIMIT = 1e30  # beyond, float32 overflows
 _SAMPLES_AT_ONCE = 1 << 16  # calibrated while still in the processor's cache
 _ANNOTATION_BYTES_AT_ONCE = 1 << 24
@@ -308,6 +307,8 @@ class EdfFile(SignalFile):
         self.duration_s = count * record_s
         if not header.plus or not count:
             return 0.0
+        # No recording lasts a year: such a stamp is damage, and would make the file endless.
+        stamps = np.where(np.abs(stamps) <= _LONGEST_S, stamps, np.nan)
         known = np.isfinite(stamps)
         if record_s == 0:
             return float(stamps[0]) if known[0] else 0.0
@@ -316,7 +317,7 @@ class EdfFile(SignalFile):
                 Finding(
                     "repaired",
                     "time stamps",
-                    f"{int((~known).sum())} of {count} data records carry no time stamp; they were "
+                    f"{int((~known).sum())} of {count} data records carry no usable time stamp; they were "
                     "taken to follow the record before them without a gap.",
                 )
             )
@@ -353,7 +354,7 @@ class EdfFile(SignalFile):
             placed = stamp - first
             if math.isnan(placed) or abs(placed - expected) <= tolerance:
                 continue
-            if abs(placed - expected) > _LONGEST_GAP_S or placed < 0:
+            if placed < 0:
                 wild += 1
                 continue
             if index == 0:
@@ -366,8 +367,8 @@ class EdfFile(SignalFile):
                 Finding(
                     "repaired",
                     "time stamps",
-                    f"{wild} data records carry a time stamp before the recording's start or more "
-                    "than a year away; they were taken to follow the record before them.",
+                    f"{wild} data records carry a time stamp before the recording's start; "
+                    "they were taken to follow the record before them.",
                 )
             )
         records = np.diff([*starts, len(stamps)])

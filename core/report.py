@@ -32,7 +32,7 @@ from core.report_charts import (
     strip,
 )
 
-OURS = "CroSSL (this model)"
+OURS = "This model (CroSSL)"
 MOST_STRIPS = 300
 MOST_BARS = 63
 FOLDED_ROWS = 16
@@ -237,7 +237,7 @@ def _head(report: Json, name: str) -> str:
     if report.get("error"):
         parts.append(f'<div class="box error">{escape(str(report["error"]))}</div>')
     notes = str(_map(report.get("config")).get("notes") or "")
-    if "simulated" in notes.lower():
+    if report.get("simulated") or "simulated" in notes.lower():
         parts.append(
             '<div class="box"><b>Simulated data.</b> These recordings were made by a program, not '
             "measured on people: the figures say nothing about real recordings.</div>"
@@ -445,7 +445,8 @@ def _calibration(evaluation: Json) -> str:
     )
     return (
         "<h3>Calibration</h3><figure>" + chart + "<figcaption>On the dashed line, confidence says "
-        "how often the model is right; below it, the model is too sure.</figcaption></figure>"
+        "how often the model is right; below it, the model is too sure, above it too careful."
+        "</figcaption></figure>"
     )
 
 
@@ -543,22 +544,48 @@ def _robustness(report: Json) -> str:
         )
         for s in sorted(shown, key=lambda s: -(s.get(measure) or 0.0))
     ]
+    # Models trained on one subset alone: what a subset could reach at best.
+    alone = {
+        tuple(_list(row.get("kept"))): row for row in map(_map, _list(robustness.get("dedicated")))
+    }
+    extra = [
+        (key, title)
+        for key, title in (
+            ("macro_f1", "own model for it"),
+            ("forest_macro_f1", "own forest for it"),
+        )
+        if any(row.get(key) is not None for row in alone.values())
+    ]
     rows = [
         [
             escape(kept_name(_list(s.get("kept")), modalities)),
-            str(len(_list(s.get("kept")))),
             str(s.get("windows", "–")),
             figure(s.get("macro_f1")),
+            interval(_macro_interval(s), 2),
+            *(figure(alone.get(tuple(_list(s.get("kept"))), {}).get(key)) for key, _ in extra),
             figure(s.get("balanced_accuracy")),
             figure(s.get("agreement")),
         ]
         for s in subsets
     ]
     table = _table(
-        ("kept", "modalities", "windows", "macro F1", "balanced accuracy", "agreement with all"),
+        (
+            "kept",
+            "windows",
+            "macro F1",
+            "95 %",
+            *(title for _, title in extra),
+            "balanced accuracy",
+            "agreement with all",
+        ),
         rows,
         marks=["mark" if mark(s) else "" for s in subsets],
     )
+    if extra:
+        table += (
+            '<p class="soft">Own model, own forest: macro F1 of a head, and of a random forest, '
+            "trained on that subset alone.</p>"
+        )
     parts = ["<h2>Which modalities can one lose?</h2>"]
     facts = []
     if robustness.get("mean_macro_f1") is not None:
@@ -857,22 +884,29 @@ def _console_table(
     strong: Sequence[int] = (),
 ) -> None:
     """One table: the first column gives way when the terminal is narrow, figures never do."""
+    heads = [_plain(head, console) for head in heads]
+    cells = [[_plain(cell, console) for cell in row] for row in rows]
+    widths = [max(len(row[k]) for row in [heads, *cells]) for k in range(len(heads))]
+    apart = 3 if console.is_terminal else 2
+    room = max(8, console.width - sum(width + apart for width in widths[1:]) - 2)
+    for row in cells:
+        row[0] = _shortened(row[0], room, console)
     frame = box.SIMPLE_HEAD if console.is_terminal else None
-    table = Table(box=frame, pad_edge=False, padding=(0, 2, 0, 0), show_header=True)
+    table = Table(box=frame, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
     for k, head in enumerate(heads):
-        table.add_column(
-            _plain(head, console),
-            justify="left" if k == 0 else "right",
-            no_wrap=True,
-            overflow="ellipsis" if console.encoding.lower().startswith("utf") else "crop",
-            min_width=None if k == 0 else max(len(r[k]) for r in rows),
-        )
-    for k, row in enumerate(rows):
-        cells = [_plain(cell, console) for cell in row]
-        table.add_row(*map(_verbatim, cells), style="bold" if k in strong else None)
+        table.add_column(head, justify="left" if k == 0 else "right", no_wrap=True)
+    for k, row in enumerate(cells):
+        table.add_row(*map(_verbatim, row), style="bold" if k in strong else None)
     console.print()
     console.print(_plain(title, console), style="bold", markup=False, highlight=False)
     console.print(table)
+
+
+def _shortened(text: str, width: int, console: Console) -> str:
+    if len(text) <= width:
+        return text
+    dots = _plain("…", console)
+    return text[: width - len(dots)].rstrip() + dots
 
 
 def _verbatim(text: str) -> str:
@@ -914,9 +948,10 @@ def _console_recordings(report: Json, console: Console) -> None:
         known = [s[name] for s in used if isinstance(s.get(name), (int, float))]
         if known:
             shares[name] = statistics.fmean(known)
-    lacking = [f"{name} in {100 * part:.0f} %" for name, part in shares.items() if part < 0.9995]
+    lacking = [f"{name} {100 * part:.0f} %" for name, part in shares.items() if part < 0.9995]
     if lacking:
-        _say(console, "Present, mean over recordings: " + ", ".join(lacking) + "; others in all.")
+        rest = "; the others in all" if len(lacking) < len(shares) else ""
+        _say(console, f"Present in a mean share of windows: {', '.join(lacking)}{rest}.")
     for recording in recordings:
         if recording.get("status") == "failed":
             _say(console, f"failed: {recording.get('id')}: {recording.get('error') or '–'}")
@@ -951,8 +986,10 @@ def _console_budgets(report: Json, console: Console) -> None:
     if not budgets:
         return
     # The deviations go first when the terminal is narrow.
+    spread = [b for b in budgets if any(budget_cells(row).get(b, (0, 0))[1] for row in rows)]
     widest = max(len(str(row["title"])) for row in rows)
-    with_deviation = min(widest, 26) + 13 * len(budgets) <= console.width
+    needed = min(widest, 24) + 2 + 8 * len(budgets) + 7 * len(spread)
+    with_deviation = needed <= console.width
     cells = []
     for row in rows:
         known = budget_cells(row)

@@ -141,7 +141,7 @@ def line_chart(
     if not known:
         return '<p class="empty">Nothing to draw.</p>'
     longest = max((len(s.name) for s in series), default=0)
-    right = min(210.0, 20 + 6.6 * longest) if name_lines else 14.0
+    right = min(260.0, 26 + 7.2 * longest) if name_lines else 14.0
     left, top, bottom = 54.0, 14.0, 44.0
     plot_w, plot_h = width - left - right, height - top - bottom
 

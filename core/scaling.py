@@ -20,6 +20,9 @@ RELATIVE_FLOOR = 1e-6
 """A deviation below this share of the mean is rounding of a constant channel, not a signal."""
 
 
+CACHE_SAMPLES = 1 << 16
+
+
 @dataclass(frozen=True)
 class Moments:
     """Per window and channel: number of recorded samples, their sum and sum of squares.
@@ -65,6 +68,19 @@ def moments_of(windows: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, ...
     return count, total, np.einsum("nct,nct->nc", distance, distance, dtype=np.float64)
 
 
+def _scale_each(values: np.ndarray, out: np.ndarray) -> None:
+    """Each channel of each window by its own mean and deviation."""
+    origin = np.zeros(values.shape[1], np.float32)
+    count, total, _ = moments_of(values, origin)
+    mean = total / np.maximum(count, 1)
+    np.subtract(values, mean.astype(np.float32)[:, :, None], out=out)
+    # Again, because a sum of squares about zero loses digits far from zero.
+    count, total, squares = moments_of(out, origin)
+    n = np.maximum(count, 1)
+    deviation = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0))
+    out *= (1.0 / floored(mean, deviation)).astype(np.float32)[:, :, None]
+
+
 @dataclass(frozen=True)
 class Scaling:
     """How each modality is scaled.
@@ -101,30 +117,30 @@ class Scaling:
             name: Scaling.fit(kinds, moments, np.flatnonzero(subjects == name)) for name in names
         }
 
-    def apply(self, name: str, values: np.ndarray) -> np.ndarray:
+    def apply(self, name: str, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Scaled windows of a modality, float32, same shape, missing samples 0.
 
-        `values`: float32 (windows, channels, samples), NaN where missing; not changed.
+        `values`: float32 (windows, channels, samples), NaN where missing; changed only when it is
+        given as `out` too.
         """
         kind = self.kinds[name]
+        scaled = np.empty_like(values) if out is None else out
         if kind == "train":
-            scaled = values - self.means[name].astype(np.float32)[None, :, None]
-            scaled *= (1.0 / self.deviations[name]).astype(np.float32)[None, :, None]
-        elif kind == "window":
-            origin = np.zeros(values.shape[1], np.float32)
-            count, total, _ = moments_of(values, origin)
-            mean = total / np.maximum(count, 1)
-            scaled = values - mean.astype(np.float32)[:, :, None]
-            # Twice, because the sum of squares about zero loses digits far from zero.
-            count, total, squares = moments_of(scaled, origin)
-            n = np.maximum(count, 1)
-            deviation = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0))
-            scaled *= (1.0 / floored(mean, deviation)).astype(np.float32)[:, :, None]
-        else:
-            scaled = values.copy()
-        missing = np.isnan(scaled)
-        if missing.any():
-            scaled[missing] = 0
+            mean = self.means[name].astype(np.float32)[:, None]
+            factor = (1.0 / self.deviations[name]).astype(np.float32)[:, None]
+        # A few windows at a time stay in the processor's cache through all passes.
+        step = max(1, CACHE_SAMPLES // max(1, values[:1].size))
+        for low in range(0, len(values), step):
+            part, target = values[low : low + step], scaled[low : low + step]
+            if kind == "train":
+                np.subtract(part, mean, out=target)
+                target *= factor
+            elif kind == "window":
+                _scale_each(part, target)
+            elif target is not part:
+                target[:] = part
+            if not np.isfinite(target.sum()):
+                target[np.isnan(target)] = 0
         return scaled
 
     def to_json(self) -> dict[str, Any]:

@@ -28,22 +28,19 @@ def window_starts(
     windows: WindowsConfig,
     first_label_s: float | None = None,
     hop_s: float | None = None,
-    slack_s: float = 0.0,
 ) -> np.ndarray:
     """Starts of the windows that lie wholly in the recording, float64 seconds, rising.
 
     With `anchor: labels` the grid passes through the first label's onset and goes on both ways;
     without labels it starts with the recording. Windows that touch an excluded stretch are left
-    out. `hop_s` replaces the configured hop. A window may end `slack_s` after the recording:
-    files on grids of their own do not end on a common sample. Raises RecordingError where not one
-    window fits.
+    out. `hop_s` replaces the configured hop. Raises RecordingError where not one window fits.
     """
     hop = hop_s or windows.step_s
     anchor = 0.0
     if windows.anchor == "labels" and first_label_s is not None:
         anchor = first_label_s - hop * np.floor((first_label_s + TOLERANCE_S) / hop)
     room = recording.duration_s - windows.length_s - anchor
-    count = int(np.floor((room + slack_s + TOLERANCE_S) / hop)) + 1
+    count = int(np.floor((room + TOLERANCE_S) / hop)) + 1
     if count < 1:
         raise RecordingError(
             f"{_name(recording)}: the recording lasts {recording.duration_s:g} s, shorter than a "
@@ -167,11 +164,14 @@ def _true_runs(bad: np.ndarray) -> np.ndarray:
 
 def _equal_runs(values: np.ndarray, length: int) -> np.ndarray:
     """Runs of at least `length` equal values, (n, 2)."""
-    # A run of `length` holds two neighbours of every grid with half that step, so most signals
-    # are cleared by looking at a few of their samples.
-    step = max(1, length // 2)
+    # A run of `length` holds several samples in a row of a grid with a fifth of that step, so
+    # looking at a few samples clears most signals.
+    step = max(1, length // 5)
     coarse = values[::step]
-    if not (coarse[1:] == coarse[:-1]).any():
+    same = coarse[1:] == coarse[:-1]
+    for _ in range(length // step - 2):
+        same = same[1:] & same[:-1]
+    if not same.any():
         return np.empty((0, 2), np.int64)
     runs = _true_runs(values[1:] == values[:-1])
     runs[:, 1] += 1

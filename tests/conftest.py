@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before anything imports Qt, numpy or torch.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -82,3 +85,116 @@ def _torch_settings() -> tuple | None:
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.get_default_dtype(),
     )
+
+
+# ---------------------------------------------------------------- small studies
+
+
+class SmallStudy:
+    """A folder with a few short recordings in CSV files and a run file that learns from them.
+
+    Five people, a minute each, 20 Hz: an accelerometer (ax, ay), a gyroscope (gx) and, on every
+    sample, whether they rest or walk, ten seconds in turns. Random numbers, nobody's recordings.
+    """
+
+    rate_hz = 20
+    seconds = 60
+
+    def __init__(self, folder: Path, people: int = 5) -> None:
+        self.folder = folder
+        self.run_file = folder / "run.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(1, people + 1):
+            self.write(f"s{number}", number)
+        self.document: dict[str, Any] = {
+            "schema_version": 1,
+            "name": "small",
+            "threads": 1,
+            "device": "cpu",
+            "recordings": {
+                "sources": [
+                    {
+                        "pattern": "{subject}.csv",
+                        "csv": {"time_column": "time", "time_unit": "s", "rate_hz": 20},
+                    }
+                ]
+            },
+            "modalities": [
+                {"name": "acc", "kind": "acc", "rate_hz": 20, "channels": ["ax", "ay"]},
+                {"name": "gyro", "kind": "gyro", "rate_hz": 20, "channels": ["gx"]},
+            ],
+            "windows": {"length_s": 2},
+            "labels": {"kind": "column", "column": "activity", "classes": ["rest", "walk"]},
+            "model": {
+                "preset": "fast",
+                "encoder": {"code": 8, "width": 4, "latent_steps": 5},
+                "aggregator": {"hidden": [8], "output": 8},
+            },
+            "pretrain": {"epochs": 2, "batch_size": 16, "loss": {"expander": [16]}},
+            "evaluate": {
+                "folds": 2,
+                "budgets": [1.0],
+                "opponents": ["majority"],
+                "bootstrap": 100,
+            },
+        }
+        self.write_run_file()
+
+    def write_run_file(self) -> None:
+        """Write `document` as the run file."""
+        self.run_file.write_text(json.dumps(self.document), encoding="utf-8")
+
+    def signals(self, seed: int) -> dict[str, np.ndarray]:
+        """The columns of one person's file, as drawn with `seed`."""
+        rng = np.random.default_rng(seed)
+        time = np.arange(self.seconds * self.rate_hz) / self.rate_hz
+        walk = (time // 10) % 2 == 1
+        swing = np.sin(2 * np.pi * 2 * time + np.array([[0.0], [1.0]]))
+        acc = 0.3 * rng.normal(size=(2, len(time))) + 2 * walk * swing
+        gyro = rng.normal(size=len(time)) * (1 + 3 * walk)
+        return {
+            "time": time,
+            "ax": acc[0],
+            "ay": acc[1],
+            "gx": gyro,
+            "activity": np.where(walk, "walk", "rest").astype(object),
+        }
+
+    def write(self, name: str, seed: int, **columns: np.ndarray | None) -> Path:
+        """Write one person's file; `columns` replaces columns, None leaves one out."""
+        data: dict[str, Any] = self.signals(seed) | columns
+        data = {key: values for key, values in data.items() if values is not None}
+        path = self.folder / f"{name}.csv"
+        with path.open("w", encoding="utf-8") as file:
+            file.write(",".join(data) + "\n")
+            for row in zip(*data.values(), strict=True):
+                file.write(",".join(self._cell(value) for value in row) + "\n")
+        return path
+
+    @staticmethod
+    def _cell(value: object) -> str:
+        if isinstance(value, float):
+            return "" if np.isnan(value) else f"{value:.5f}"
+        return str(value)
+
+    def run(self, output: Path, *options: str) -> int:
+        """Run batch mode in this process; returns the exit status."""
+        from crossl_app.cli import run
+
+        return run(["--batch", str(self.run_file), "--output", str(output), *options])
+
+
+@pytest.fixture
+def small_study(tmp_path: Path) -> SmallStudy:
+    """A fresh small study, free to be changed by the test."""
+    return SmallStudy(tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallStudy, Path]:
+    """A small study and the output folder of its finished run. Tests only read them."""
+    study = SmallStudy(tmp_path_factory.mktemp("finished") / "study")
+    output = study.folder.parent / "out"
+    status = study.run(output)
+    assert status == 0
+    return study, output

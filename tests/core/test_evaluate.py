@@ -13,6 +13,7 @@ from core.evaluate import (
     BudgetRun,
     as_json,
     bootstrap,
+    bootstrap_weights,
     calibrate,
     fit_temperature,
     predicted_classes,
@@ -164,14 +165,19 @@ def test_the_bootstrap_is_the_one_that_draws_subjects_with_replacement():
     labels, probabilities, subjects = random_case(3)
     predicted = probabilities.argmax(axis=1)
     names, confusions = subject_confusions(labels, predicted, subjects, 4)
-    fast = bootstrap(confusions, seed=0)["macro_f1"]
-    rng = np.random.default_rng(1)
+    fast = bootstrap(confusions, seed=0, resamples=60)
     slow = []
-    for _ in range(1000):
-        drawn = rng.choice(names, len(names))
-        windows = np.concatenate([np.flatnonzero(subjects == name) for name in drawn])
+    for times_drawn in bootstrap_weights(len(names), seed=0, resamples=60):
+        windows = np.concatenate(
+            [
+                np.flatnonzero(subjects == name).repeat(int(times))
+                for name, times in zip(names, times_drawn, strict=True)
+            ]
+        )
         slow.append(metrics.f1_score(labels[windows], predicted[windows], average="macro"))
-    assert fast == pytest.approx(np.percentile(slow, [2.5, 97.5]), abs=0.015)
+    assert fast["macro_f1"] == pytest.approx(tuple(np.percentile(slow, [2.5, 97.5])))
+    assert (bootstrap_weights(6, seed=1).sum(axis=1) == 6).all()
+    assert bootstrap_weights(6, seed=1).mean(axis=0) == pytest.approx(np.ones(6), abs=0.15)
     assert bootstrap(confusions, seed=0) == bootstrap(confusions, seed=0)
     assert bootstrap(confusions[:1])["macro_f1"] is None
 

@@ -200,7 +200,7 @@ def test_a_row_cut_short_is_missing_and_one_too_long_refuses_the_file(write) -> 
     assert np.isnan(values(file, 1)[20])
     with pytest.raises(RecordingError, match=r"a\.csv.*columns"):
         open_csv(write(table().replace("0.04,2,", "0.04,2,5,")), CsvConfig())
-    text = table(600) + "12,600,1,5\n" + "12.02,601,1\n"
+    text = table(6000) + "120,6000,1,5\n120.02,6001,1\n"
     with pytest.raises(RecordingError, match=r"a\.csv.*Expected Number of Columns: 3 Found: 4"):
         open_csv(write(text), CsvConfig())
 

@@ -191,6 +191,7 @@ def make_report() -> dict[str, Any]:
             "worst_single_removal": {"removed": "eeg", "macro_f1": 0.66, "drop": 0.17},
             "shapley": {"eeg": 0.21, "eog": 0.12, "emg": 0.08, "breathing": -0.012},
             "sampled": False,
+            "dedicated": [{"kept": ["eeg"], "macro_f1": 0.515, "forest_macro_f1": 0.479}],
         },
         "pretraining": {
             "runs": [
@@ -262,6 +263,8 @@ def test_a_full_report_is_one_well_formed_file_without_network_or_script(predict
         "S03.edf: the header is cut short",
         "Simulated data.",
         "macro F1 0.660 (0.170 lower)",
+        "own forest for it",
+        "<td>0.515</td><td>0.479</td>",
     ):
         assert text in page, text
     assert page.count('class="chart strip"') == 3
@@ -341,6 +344,7 @@ def test_a_report_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
 @pytest.mark.parametrize("width", [80, 120])
 def test_terminal_tables_keep_every_figure_within_the_width(terminal: bool, width: int):
     report = make_report()
+    report["evaluation"]["opponents"][3]["title"] = "Frozen encoders with a very long [title] " * 2
     report["evaluation"]["adapted"] = {"macro_f1": 0.84, "label_efficiency": []}
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=terminal, color_system=None)
@@ -349,6 +353,8 @@ def test_terminal_tables_keep_every_figure_within_the_width(terminal: bool, widt
     assert max(len(line) for line in lines) <= width
     assert any("0.812" in line and "CroSSL" in line and "0.76–0.85" in line for line in lines)
     assert any(re.search(r"Supervised.*0\.380 ± 0\.04.*0\.790", line) for line in lines)
+    assert any(re.search(r"Frozen.*0\.700.*0\.65–0\.74.*0\.710.*0\.750", line) for line in lines)
+    assert any(re.search(r"Frozen.*0\.420.*0\.70[05]", line) for line in lines)
     assert any("without eeg" in line and "0.660" in line for line in lines)
     assert any(line.startswith("failed: S03_night1") for line in lines)
 
