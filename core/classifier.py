@@ -76,13 +76,21 @@ class Head(nn.Module):
             )
 
     def fit_standardisation(self, features: torch.Tensor) -> None:
-        """Take shift and scale from training features (windows, features)."""
+        """Take shift and scale from training features (windows, features).
+
+        What hardly varies in training (a flag of a modality that was always there) is left at
+        its own scale: a tiny deviation would blow it up where it does vary.
+        """
         self.shift.copy_(features.mean(0))
         deviation = features.std(0, unbiased=False)
-        self.scale.copy_(torch.where(deviation > 1e-6, 1 / deviation.clamp_min(1e-6), 0.0))
+        self.scale.copy_(torch.where(deviation > 1e-3, 1 / deviation.clamp_min(1e-3), 1.0))
+
+    def standardised(self, features: torch.Tensor) -> torch.Tensor:
+        """Features less their mean, in deviations; same shape."""
+        return (features - self.shift) * self.scale
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.layers((features - self.shift) * self.scale)
+        logits: torch.Tensor = self.layers(self.standardised(features))
         return logits
 
 

@@ -225,6 +225,14 @@ class LabelsBase(Strict):
     min_cover: Annotated[float, Field(gt=0, le=1)] = 0.5
     """A window has a label when labels cover at least this share of it."""
 
+    @model_validator(mode="after")
+    def _mapped_to_classes(self) -> LabelsBase:
+        if self.classes:
+            wrong = sorted({c for c in self.mapping.values() if c and c not in self.classes})
+            if wrong:
+                raise ValueError(f"mapping leads to {', '.join(wrong)}, which is not in classes")
+        return self
+
     @field_validator("classes")
     @classmethod
     def _distinct(cls, classes: list[str]) -> list[str]:
@@ -309,31 +317,53 @@ class EncoderConfig(Strict):
     """One encoder per modality; kernels and strides follow the modality's rate."""
 
     kind: Literal["reference", "strided"] = "strided"
-    code: Annotated[int, Field(ge=4)] = 96
+    code: Annotated[int, Field(ge=4)] = 64
     """Numbers in a modality's embedding."""
-    width: Annotated[int, Field(ge=4)] = 32
-    """Channels of the first convolution; doubled at each of the next two."""
-    kernel: Annotated[int, Field(ge=3)] = 7
-    """Samples that a convolution after the first sees."""
-    latent_steps: Annotated[int, Field(ge=1)] = 25
+    widths: tuple[
+        Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
+    ] = (64, 64, 64)
+    """Channels of the three strided convolutions."""
+    scales_s: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [
+        0.05,
+        0.1,
+        0.25,
+    ]
+    """Lengths in seconds of the kernels of the first convolution, which share its channels."""
+    kernel: Annotated[int, Field(ge=3)] = 5
+    """Steps that a convolution after the first sees."""
+    latent_steps: Annotated[int, Field(ge=1)] = 12
     """Steps of latent time that strides aim at."""
     dilated_layers: Annotated[int, Field(ge=0)] = 0
     """Residual layers with dilation 1, 2, 4 … after the strides, for slow rhythms."""
+    raw: bool = True
+    """Whether there is a branch of convolutions at all; without, `spectral_bands` is needed."""
     spectral_bands: Annotated[int, Field(ge=0)] = 0
     """Log power in this many bands as a second branch; 0: none."""
-    pool: Literal["mean", "mean_std"] = "mean"
+    statistics: bool = False
+    """Whether the second branch also has moments and extremes of the window."""
+    pool: Literal["mean", "mean_std", "mean_max"] = "mean_max"
     """How latent time is pooled."""
     norm: Literal["batch", "group", "layer"] = "batch"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Normalisation after each convolution."""
+    activation: Literal["relu", "gelu", "elu"] = "gelu"
+    output_norm: Literal["batch", "layer", "none"] = "batch"
+    """Normalisation of the embedding itself."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     kernel_l2: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty on convolution kernels, added to the loss."""
+
+    @model_validator(mode="after")
+    def _some_branch(self) -> EncoderConfig:
+        if not self.raw and not self.spectral_bands:
+            raise ValueError("an encoder needs raw, or spectral_bands above 0, or both")
+        return self
 
 
 class AggregatorConfig(Strict):
     """Joins the embeddings that are left into one global embedding."""
 
-    kind: Literal["reference", "token", "attention"] = "token"
-    hidden: list[int] = [128]
+    kind: Literal["reference", "token", "mean", "attention"] = "token"
+    hidden: list[int] = [256]
     """Sizes of the hidden layers."""
     output: Annotated[int, Field(ge=2)] = 64
     """Numbers in the global embedding."""
@@ -380,6 +410,9 @@ class PretrainConfig(Strict):
     masking: Annotated[list[MaskConfig], Field(min_length=1)] = [
         MaskConfig(strategy="complementary")
     ]
+    mixture: Literal["draw", "all"] = "draw"
+    """With several ways to mask: draw one for each batch by weight, or take the weighted mean of
+    the losses under all of them; each modality is encoded once either way."""
     strict_masks: bool = True
     """Never mask everything, and make the two views differ; false only as released."""
     loss: LossConfig = LossConfig()
@@ -408,8 +441,12 @@ class FinetuneConfig(Strict):
     """Size of the hidden layer of an `mlp` head."""
     features: Literal["global", "embeddings", "both"] = "both"
     """What the head sees: the global embedding, the modalities' embeddings, or both."""
-    l2: Annotated[float, Field(ge=0)] = 1e-2
-    """L2 penalty on the head's weights."""
+    components: Annotated[int, Field(ge=0)] = 128
+    """Directions that a `linear` head uses: those in which training windows, labelled or not,
+    vary most; the more they vary, the less their weights are penalised. 0: all, and alike."""
+    l2: Annotated[float, Field(ge=0)] = 200.0
+    """L2 penalty on the weights of a `linear` head, 1 / C in scikit-learn's terms; for an `mlp`
+    head a hundred-thousandth of it is the weight decay."""
     class_weights: bool = True
     """Weigh classes by the inverse of how often they occur."""
     modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
@@ -579,6 +616,30 @@ def load_model_preset(name: object, where: str = "run file") -> dict[str, Any]:
         )
     values: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     return values
+
+
+def check_steps(config: RunConfig) -> None:
+    """ConfigError when a step lacks another that it builds on, or cannot be taken at all."""
+    steps = set(config.steps)
+    start = config.finetune.start_from
+    if "pretrain" not in steps and start is None:
+        raise ConfigError(
+            "steps: without 'pretrain', finetune.from must name the folder of a pretrained model."
+        )
+    if "pretrain" in steps and start is not None:
+        raise ConfigError(
+            "steps: finetune.from takes the place of pretraining; leave 'pretrain' out of the "
+            "steps, or finetune.from out of the run file."
+        )
+    for step in ("evaluate", "predict", "robustness"):
+        if step in steps and "finetune" not in steps:
+            raise ConfigError(f"steps: '{step}' needs 'finetune' before it.")
+    if "robustness" in steps and not steps & {"evaluate", "predict"}:
+        raise ConfigError("steps: 'robustness' needs 'evaluate' or 'predict' before it.")
+    if "finetune" in steps and config.labels is None:
+        raise ConfigError("labels: fine-tuning needs labels; say where they are.")
+    if config.finetune.context_windows and config.finetune.mode != "frozen":
+        raise ConfigError("finetune.context_windows works with finetune.mode 'frozen' only.")
 
 
 def dump_config(config: BaseModel) -> dict[str, Any]:

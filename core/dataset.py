@@ -326,8 +326,6 @@ def prepare_recording(
     cut = Windows.make(resolved, defects, starts, windows.length_s)
     cut_dense = cut if dense is starts else Windows.make(resolved, defects, dense, windows.length_s)
     findings = (*recording.findings, *resolved.findings)
-    for source in recording.sources:
-        findings += source.file.findings
     if track is not None and labels is not None:
         findings += (*track.findings, *unmapped(track, labels))
     findings += _absence(scheme, resolved, cut)
@@ -464,6 +462,9 @@ def prepare(
         # The classes are known only now, when every recording has shown its labels.
         names = tuple(classes) if classes is not None else class_names(tracks.values(), labels)
         done = [with_labels(p, tracks[p.id], names, labels) for p in done]
+        reasons = [f.message for t in tracks.values() if t is not None for f in t.findings]
+        if reasons and not any(p.labelled_windows for p in done):
+            context.say(f"No window has a label. {reasons[-1]}")
     context.step("reading", len(recordings), len(recordings))
     return Prepared(tuple(done), names, failed)
 

@@ -79,7 +79,7 @@ BANDS: dict[Kind, dict[str, tuple[float, float]]] = {
 _KIND_WORDS: tuple[tuple[Kind, str], ...] = (
     ("ecg", r"ecg|ekg|electrocardio\w*|cardio\w*"),
     ("eog", r"eog|electrooculo\w*|[lr]oc|eye\w*"),
-    ("emg", r"emg|electromyo\w*|chin|submental|tibialis|masseter|muscle\w*"),
+    ("emg", r"emg|electromyo\w*|chin|submental|legs?|tibialis|masseter|muscle\w*"),
     ("eeg", r"eeg|electroenceph\w*|frontal|central|parietal|occipital|posterior|temporal"),
     ("bvp", r"bvp|ppg|pleth\w*|pulse|photopleth\w*"),
     ("eda", r"eda|gsr|scl|scr|electrodermal\w*|skin ?conduct\w*|galvanic"),

@@ -124,6 +124,11 @@ class TracePlan:
     def _reach(self) -> int:
         return int(np.ceil(RESAMPLING_ZEROS * max(1.0, self.rate_in / self.rate_out)))
 
+    @property
+    def _cutoff(self) -> float:
+        """Half-amplitude frequency over half the input rate."""
+        return 2 * RESAMPLING_CUTOFF * min(1.0, self.rate_out / self.rate_in)
+
     def input_index(self, output: int) -> int:
         """The input sample nearest to an output sample; rises with `output`."""
         position = (output / self.rate_out - self.offset_s) * self.rate_in
@@ -180,7 +185,7 @@ class TracePlan:
         windows = np.lib.stride_tricks.sliding_window_view(values, 2 * self._reach)
         for phase in range(up):
             base = np.floor(positions[phase] + 1e-6)
-            taps = self._taps(np.array([positions[phase] - base]))[0]
+            taps = _phase_taps(round(positions[phase] - base, 9), self._reach, self._cutoff)
             begin = int(base) - self._reach + 1
             count = len(range(phase, len(positions), up))
             rows = windows[begin : begin + (count - 1) * down + 1 : down]
@@ -194,17 +199,24 @@ class TracePlan:
             part = positions[begin : begin + 8192]
             base = np.floor(part + 1e-6)
             rows = windows[base.astype(np.int64) - self._reach + 1]
-            result[begin : begin + 8192] = np.einsum("ij,ij->i", rows, self._taps(part - base))
+            taps = _sinc_taps(part - base, self._reach, self._cutoff)
+            result[begin : begin + 8192] = np.einsum("ij,ij->i", rows, taps)
         return result
 
-    def _taps(self, fractions: np.ndarray) -> np.ndarray:
-        """Weights of the 2 · reach samples around each position, shape (n, 2 · reach), sum 1."""
-        reach = self._reach
-        distance = fractions[:, None] - np.arange(1 - reach, reach + 1)[None, :]
-        cutoff = 2 * RESAMPLING_CUTOFF * min(1.0, self.rate_out / self.rate_in)
-        inside = np.clip(1 - (distance / reach) ** 2, 0, None)
-        taps = np.sinc(cutoff * distance) * np.i0(6.0 * np.sqrt(inside))
-        return taps / taps.sum(axis=1, keepdims=True)
+
+def _sinc_taps(fractions: np.ndarray, reach: int, cutoff: float) -> np.ndarray:
+    """Weights of the 2 · reach samples around each position, shape (n, 2 · reach), sum 1."""
+    distance = fractions[:, None] - np.arange(1 - reach, reach + 1)[None, :]
+    inside = np.clip(1 - (distance / reach) ** 2, 0, None)
+    taps = np.sinc(cutoff * distance) * np.i0(6.0 * np.sqrt(inside))
+    return taps / taps.sum(axis=1, keepdims=True)
+
+
+@lru_cache(maxsize=4096)
+def _phase_taps(fraction: float, reach: int, cutoff: float) -> np.ndarray:
+    taps = _sinc_taps(np.array([fraction]), reach, cutoff)[0]
+    taps.setflags(write=False)
+    return taps
 
 
 def _runs(valid: np.ndarray) -> list[tuple[int, int]]:

@@ -59,32 +59,77 @@ def finetune_frozen(
     config: FinetuneConfig,
     classes: int,
     *,
+    background: np.ndarray,
     seed: int,
     context: RunContext,
     stage: str = "finetune",
 ) -> Classifier:
     """A classifier on cached embeddings; `model` itself stays as it is.
 
-    `embedded` holds all windows; `windows.indices` says which of them have labels to learn from.
-    Raises DataError when fewer than two classes are there.
+    `embedded` holds all windows; `windows.indices` says which of them have labels to learn from,
+    `background` all that may be seen in training, labelled or not: means and deviations are
+    theirs, which a handful of labelled windows could not tell. Raises DataError when fewer than
+    two classes are there.
     """
     check_classes(windows.labels)
     classifier = Classifier(model, config, classes)
-    rows = torch.as_tensor(windows.indices, dtype=torch.long)
-    classifier.fit_embeddings(embedded.z[rows], embedded.present[rows])
+    basis = _standardise(classifier, embedded, background)
     classifier.class_shares.copy_(class_shares(windows.labels, classes))
-    fit = _fit_linear if config.head == "linear" else _fit_mlp
+
+    def fit(train: LabelledWindows, held_out: LabelledWindows | None) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        masked = _masked_features(classifier, embedded, train, config, generator)
+        if config.head == "linear":
+            _fit_linear(classifier, basis, masked, len(train.labels), config, context, stage)
+        else:
+            score = None
+            if held_out is not None:
+                score = _validation(classifier, embedded, held_out, config, classes)
+            _fit_mlp(classifier, masked, score, config, generator, seed, context, stage)
+
     temperature = 1.0
     inner = validation_split(windows, config.validation_share, seed)
-    if config.calibrate and inner is not None:
+    if inner is not None and (config.calibrate or config.head == "mlp"):
         train, held_out = inner
-        fit(classifier, embedded, train, held_out, config, classes, seed, context, stage)
-        logits = _logits(classifier, embedded, held_out.indices)
-        temperature = fit_temperature(logits, held_out.labels)
-    if config.head == "linear" or inner is None:
-        fit(classifier, embedded, windows, None, config, classes, seed, context, stage)
+        fit(train, held_out)
+        if config.calibrate:
+            logits = _logits(classifier, embedded, held_out.indices)
+            temperature = fit_temperature(logits, held_out.labels)
+    if inner is None or config.head == "linear":
+        # The convex head needs no validation windows to stop at, so it learns from all.
+        fit(windows, None)
     classifier.temperature.fill_(temperature)
     return classifier.eval()
+
+
+@torch.no_grad()
+def _standardise(
+    classifier: Classifier, embedded: Embedded, background: np.ndarray
+) -> torch.Tensor:
+    """Take all means and deviations from the background windows, as they are present.
+
+    Returns the basis (features, k) of a linear head: the directions in which the standardised
+    features vary most, each times the square root of its deviation. A penalty on weights in this
+    basis prefers directions that the encoders found worth much variation, which pays with few
+    labels.
+    """
+    classifier.eval()
+    rows = torch.as_tensor(background, dtype=torch.long)
+    classifier.fit_embeddings(embedded.z[rows], embedded.present[rows])
+    if classifier.config.context_windows:
+        features = classifier.features(embedded.z, embedded.present, embedded.neighbours)[rows]
+    else:
+        part = embedded.take(background)
+        features = classifier.features(part.z, part.present, part.neighbours)
+    head = classifier.head
+    head.fit_standardisation(features)
+    count = classifier.config.components
+    if not count:
+        return torch.eye(features.shape[1])
+    centred = head.standardised(features).double()
+    variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
+    variances, directions = variances.flip(0)[:count], directions.flip(1)[:, :count]
+    return (directions * variances.clamp_min(1e-12) ** 0.25).float()
 
 
 def check_classes(labels: np.ndarray) -> None:
@@ -167,32 +212,35 @@ def keep_masks(
     return stacked, weights
 
 
+@dataclass(frozen=True)
+class _Masked:
+    """Training windows under all masks: features (rows, f), classes and weights (rows,)."""
+
+    features: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+
+
 def _fit_linear(
     classifier: Classifier,
-    embedded: Embedded,
-    train: LabelledWindows,
-    held_out: LabelledWindows | None,
+    basis: torch.Tensor,
+    masked: _Masked,
+    labels: int,
     config: FinetuneConfig,
-    classes: int,
-    seed: int,
     context: RunContext,
     stage: str,
 ) -> None:
     """Convex: L-BFGS on all masks at once. L2 as in scikit-learn with C = 1 / l2."""
-    del held_out
-    generator = torch.Generator().manual_seed(seed)
-    features, targets, weights = _masked_features(classifier, embedded, train, config, generator)
-    weights = weights * class_balance(train, targets, config, classes)
-    classifier.head.fit_standardisation(features)
-    classifier.head.train()
-    layer = classifier.head.layers
+    head = classifier.head
+    layer = head.layers
     assert isinstance(layer, nn.Linear)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    penalty = config.l2 / len(train.labels)
-    total = weights.sum()
+    inputs = head.standardised(masked.features) @ basis
+    weight = torch.zeros(layer.out_features, inputs.shape[1], requires_grad=True)
+    bias = torch.zeros(layer.out_features, requires_grad=True)
+    penalty = config.l2 / labels
+    total = masked.weights.sum()
     optimizer = torch.optim.LBFGS(
-        layer.parameters(),
+        [weight, bias],
         max_iter=300,
         tolerance_grad=1e-5,
         tolerance_change=1e-9,
@@ -202,68 +250,70 @@ def _fit_linear(
     def closure() -> torch.Tensor:
         context.step(stage)
         optimizer.zero_grad()
-        losses = functional.cross_entropy(classifier.head(features), targets, reduction="none")
-        loss = (losses * weights).sum() / total + 0.5 * penalty * layer.weight.square().sum()
+        logits = functional.linear(inputs, weight, bias)
+        losses = functional.cross_entropy(logits, masked.targets, reduction="none")
+        loss = (losses * masked.weights).sum() / total + 0.5 * penalty * weight.square().sum()
         loss.backward()
         return loss
 
     optimizer.step(closure)
+    with torch.no_grad():
+        layer.weight.copy_(weight @ basis.T)
+        layer.bias.copy_(bias)
 
 
 def _fit_mlp(
     classifier: Classifier,
-    embedded: Embedded,
-    train: LabelledWindows,
-    held_out: LabelledWindows | None,
+    masked: _Masked,
+    validation: Callable[[], float] | None,
     config: FinetuneConfig,
-    classes: int,
+    generator: torch.Generator,
     seed: int,
     context: RunContext,
     stage: str,
 ) -> None:
-    """Minibatches of masked windows; stops when held-out subjects stop improving."""
-    generator = torch.Generator().manual_seed(seed)
-    features, targets, weights = _masked_features(classifier, embedded, train, config, generator)
-    weights = weights * class_balance(train, targets, config, classes)
-    classifier.head.fit_standardisation(features)
+    """Minibatches of masked windows; stops when `validation`, a loss, stops falling."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in classifier.head.modules():
             if isinstance(module, nn.Linear):
                 module.reset_parameters()
         optimizer = torch.optim.AdamW(
-            classifier.head.parameters(), lr=config.learning_rate, weight_decay=config.l2 * 1e-2
+            classifier.head.parameters(), lr=config.learning_rate, weight_decay=config.l2 * 1e-5
         )
         best = _Best(classifier.head)
         for epoch in range(config.epochs):
             classifier.head.train()
-            for rows in torch.randperm(len(targets), generator=generator).split(1024):
+            for rows in torch.randperm(len(masked.targets), generator=generator).split(1024):
                 losses = functional.cross_entropy(
-                    classifier.head(features[rows]), targets[rows], reduction="none"
+                    classifier.head(masked.features[rows]), masked.targets[rows], reduction="none"
                 )
-                loss = (losses * weights[rows]).sum() / weights[rows].sum().clamp_min(1e-6)
+                weights = masked.weights[rows]
+                loss = (losses * weights).sum() / weights.sum().clamp_min(1e-6)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
             context.step(stage, epoch + 1, config.epochs)
-            if held_out is not None:
-                classifier.head.eval()
-                value = _validation_loss(
-                    _logits(classifier, embedded, held_out.indices), held_out, config, classes
-                )
-                if best.update(value) > config.patience:
-                    break
-        if held_out is not None:
+            if validation is not None and best.update(validation()) > config.patience:
+                break
+        if validation is not None:
             best.restore()
 
 
-def class_balance(
-    train: LabelledWindows, targets: torch.Tensor, config: FinetuneConfig, classes: int
-) -> torch.Tensor:
-    """Weight of each target by its class, or ones."""
-    if not config.class_weights:
-        return torch.ones(len(targets))
-    return class_weights(train.labels, classes)[targets]
+def _validation(
+    classifier: Classifier,
+    embedded: Embedded,
+    held_out: LabelledWindows,
+    config: FinetuneConfig,
+    classes: int,
+) -> Callable[[], float]:
+    """The loss of held-out windows, as it stands when called."""
+
+    def loss() -> float:
+        logits = _logits(classifier, embedded, held_out.indices)
+        return _validation_loss(logits, held_out, config, classes)
+
+    return loss
 
 
 @torch.no_grad()
@@ -273,8 +323,8 @@ def _masked_features(
     train: LabelledWindows,
     config: FinetuneConfig,
     generator: torch.Generator,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Features, classes and weights of the training windows under each mask, on the CPU."""
+) -> _Masked:
+    """The training windows under each mask, on the CPU, weighed by mask and class."""
     classifier.eval()
     rows = torch.as_tensor(train.indices, dtype=torch.long)
     targets = torch.as_tensor(train.labels, dtype=torch.long)
@@ -290,7 +340,12 @@ def _masked_features(
         features = [classifier.features(part.z, mask, part.neighbours) for mask in masks]
     flat = weights.flatten()
     used = flat > 0
-    return torch.cat(features)[used], targets.repeat(len(masks))[used], flat[used]
+    repeated = targets.repeat(len(masks))[used]
+    balance = torch.ones(len(repeated))
+    if config.class_weights:
+        classes = len(classifier.class_shares)
+        balance = class_weights(train.labels, classes)[repeated]
+    return _Masked(torch.cat(features)[used], repeated, flat[used] * balance)
 
 
 @torch.no_grad()

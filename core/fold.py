@@ -14,7 +14,13 @@ import numpy as np
 import torch
 
 from core.classifier import Classifier, Embedded, embed, neighbours_in_time
-from core.config import FinetuneConfig, RunConfig, load_model_preset, make_config
+from core.config import (
+    FinetuneConfig,
+    RunConfig,
+    dump_config,
+    load_model_preset,
+    make_config,
+)
 from core.dataset import WindowSet
 from core.features import FeatureTable
 from core.finetune import LabelledWindows, finetune_end_to_end, finetune_frozen
@@ -42,6 +48,14 @@ FULL = 1.0
 
 
 @dataclass(frozen=True)
+class Fingerprints:
+    """Hashes of settings and data: of what pretraining depends on, and of everything."""
+
+    pretraining: str
+    everything: str
+
+
+@dataclass(frozen=True)
 class Run:
     """What every fold of a run shares."""
 
@@ -52,7 +66,7 @@ class Run:
     device: torch.device
     features: FeatureTable | None
     start: StartingModel | None
-    fingerprint: str
+    fingerprints: Fingerprints
 
 
 @dataclass(frozen=True)
@@ -73,7 +87,8 @@ class FoldResult:
 
     `windows`: indices of the windows of its test subjects. `probabilities` by
     (model, budget, draw): (windows, classes). `labels` by (budget, draw): number of training
-    labels. `subsets`: (subsets, windows, classes) of the own model with all labels.
+    labels. `subsets`: (subsets, windows, classes) of the own model with all labels;
+    `predicted`: the same, or adapted to the person where predictions are to be.
     `dedicated`: by kept modalities, from heads trained on these alone. `pretraining`: curves.
     """
 
@@ -82,6 +97,7 @@ class FoldResult:
     probabilities: dict[tuple[str, float, int], np.ndarray]
     labels: dict[tuple[float, int], int]
     subsets: SubsetPredictions
+    predicted: SubsetPredictions
     class_shares: np.ndarray
     dedicated: dict[tuple[int, ...], np.ndarray]
     dedicated_forest: dict[tuple[int, ...], np.ndarray]
@@ -108,7 +124,7 @@ def run_fold(run: Run, fold: Fold) -> FoldResult:
     draws = list(_draws(run, fold))
     arrays, info = run.folder.kept(
         f"fold-{fold.name}",
-        fingerprint(run.fingerprint, fold.name, fold.test_subjects),
+        fingerprint(run.fingerprints.everything, fold.name, fold.test_subjects),
         lambda: _work_on_fold(run, fold, test, draws),
     )
     return _result(run, fold, test, draws, arrays, info)
@@ -135,11 +151,14 @@ def _work_on_fold(
     if run.config.robustness.dedicated:
         for kept in _small_removals(len(run.data.shapes)):
             arrays[_kept_key("dedicated", kept)] = own.dedicated(full, kept)[test]
-    if run.config.evaluate.adapt:
+    if run.config.evaluate.adapt or run.config.predict.adapt_to_subject:
         adapted = own.adapted()
         for budget, draw, chosen in draws:
             classifier, embedded = adapted.classify(chosen, run.config.finetune, budget, draw)
             arrays[_key(ADAPTED, budget, draw)] = classifier.probabilities(embedded)[test]
+            if budget == FULL and run.config.predict.adapt_to_subject:
+                subsets = subset_predictions(classifier, embedded, test, subset_plan(run))
+                arrays["predicted"] = subsets.probabilities
     for opponent in run.config.evaluate.opponents:
         extra = _opponent(run, fold, opponent, draws, test, arrays, stage)
         info["pretraining"] = info["pretraining"] + extra
@@ -224,7 +243,12 @@ class _Frozen:
         if learn:
             dense = fold.pretrain_windows(data.dense.subject)
             dense = dense[data.dense.present[dense].any(1)]
-            print_of = fingerprint(run.fingerprint, name, fold.name, fold.pretrain_subjects)
+            print_of = fingerprint(
+                run.fingerprints.pretraining,
+                dump_config(config.model),
+                dump_config(config.pretrain),
+                fold.pretrain_subjects,
+            )
             result = pretrain(
                 model,
                 fetcher(data.dense, scaling),
@@ -267,6 +291,7 @@ class _Frozen:
         if config.mode == "frozen":
             classifier = finetune_frozen(
                 self.model, self.embedded, chosen, config, classes,
+                background=self.background(self.embedded),
                 seed=seed, context=run.context, stage=stage,
             )  # fmt: skip
             return classifier, self.embedded
@@ -276,6 +301,11 @@ class _Frozen:
         )  # fmt: skip
         tuned = _embed_fold(run, self.fold, classifier.model, self.fetch, self.stage)
         return classifier.cpu(), tuned
+
+    def background(self, embedded: Embedded) -> np.ndarray:
+        """Windows that may be seen in training, labelled or not, in which anything is present."""
+        rows = self.fold.pretrain_windows(self.run.data.windows.subject)
+        return rows[embedded.present[torch.from_numpy(rows)].any(1).numpy()]
 
     def dedicated(self, chosen: LabelledWindows, kept: tuple[int, ...]) -> np.ndarray:
         """Probabilities of all windows from a head trained on these modalities alone."""
@@ -293,6 +323,7 @@ class _Frozen:
         seed = derive_seed(self.run.config.seed, "dedicated", self.fold.name, kept)
         classifier = finetune_frozen(
             self.model, part, usable, config, classes,
+            background=self.background(part),
             seed=seed, context=self.run.context, stage=f"{self.stage}: dedicated heads",
         )  # fmt: skip
         return classifier.probabilities(part)
@@ -436,7 +467,9 @@ def _draws(run: Run, fold: Fold) -> Iterable[tuple[float, int, LabelledWindows]]
     classes = len(run.data.classes)
     for budget in sorted({*run.config.evaluate.budgets, FULL}):
         for draw in range(1 if budget == FULL else run.config.evaluate.budget_seeds):
-            chosen = draw_budget(windows.labels, train, budget, draw, classes)
+            chosen = draw_budget(
+                windows.labels, train, budget, draw, classes, fold=max(fold.index, 0)
+            )
             yield budget, draw, _labelled(windows, chosen)
 
 
@@ -484,14 +517,14 @@ def _result(
             if key.startswith(f"{kind}/")
         }
 
+    plan, present = subset_plan(run), run.data.windows.present[test]
     return FoldResult(
         fold=fold,
         windows=test,
         probabilities=probabilities,
         labels={(budget, draw): len(chosen.indices) for budget, draw, chosen in draws},
-        subsets=SubsetPredictions(
-            subset_plan(run), run.data.windows.present[test], arrays["subsets"]
-        ),
+        subsets=SubsetPredictions(plan, present, arrays["subsets"]),
+        predicted=SubsetPredictions(plan, present, arrays.get("predicted", arrays["subsets"])),
         class_shares=arrays["class_shares"],
         dedicated=by_kept("dedicated"),
         dedicated_forest=by_kept("dedicated_forest"),

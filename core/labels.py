@@ -8,12 +8,14 @@ it is -1.
 from __future__ import annotations
 
 import csv
+import gzip
 import re
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Literal
 
@@ -258,11 +260,12 @@ class LabelReader:
         self._tables: dict[Path, dict[str, list[str]]] = {}
         self._lock = threading.Lock()
 
-    def read(self, recording: Recording) -> LabelTrack | None:
-        """The track of a recording; None where it has no labels at all.
+    def read(self, recording: Recording) -> LabelTrack:
+        """The track of a recording; empty, with a finding that says why, where it has no labels.
 
-        A missing label file is no error: the recording is unlabelled. A file that is there and
-        cannot be read raises RecordingError; a column that no table has raises DataError.
+        A missing label file or label column is no error: the recording is unlabelled. A file that
+        is there and cannot be read raises RecordingError; settings that fit no recording, such as
+        a column that the one table for all does not have, raise DataError.
         """
         config = self._config
         if isinstance(config, FieldLabels):
@@ -284,15 +287,16 @@ class LabelReader:
             )
         return make_track("intervals", [0.0], recording.duration_s, [text])
 
-    def _from_column(self, config: ColumnLabels, recording: Recording) -> LabelTrack | None:
+    def _from_column(self, config: ColumnLabels, recording: Recording) -> LabelTrack:
         sources = [
             source
             for source in recording.sources
             if config.source is None or source.name.casefold() == config.source.casefold()
         ]
         if not sources:
-            return None
-        problem: RecordingError | None = None
+            names = ", ".join(source.name for source in recording.sources)
+            return _unlabelled(f"There is no source '{config.source}' with labels, only {names}.")
+        problem = ""
         for source in sources:
             signal = _label_signal(source.file, config.column)
             if signal is not None:
@@ -301,16 +305,12 @@ class LabelReader:
                 try:
                     times, texts = source.file.texts(config.column)
                 except RecordingError as error:
-                    problem = problem or error
+                    problem = problem or str(error)
                     continue
             return make_track("samples", np.asarray(times) + source.offset_s, 0.0, texts)
-        if problem is not None:
-            raise problem
-        return None
+        return _unlabelled(problem)
 
-    def _from_annotations(
-        self, config: AnnotationLabels, recording: Recording
-    ) -> LabelTrack | None:
+    def _from_annotations(self, config: AnnotationLabels, recording: Recording) -> LabelTrack:
         onsets: list[float] = []
         durations: list[float] = []
         texts: list[str] = []
@@ -324,40 +324,39 @@ class LabelReader:
         else:
             path = self._beside(config.pattern, recording, findings)
             if path is None:
-                return None
+                return self._no_file(config.pattern, recording)
             from core.read_edf import open_edf
 
-            file = open_edf(path)
-            offset = _offset(file, recording, findings)
+            first = recording.sources[0]
+            file = open_edf(path, first.time_zone)
+            offset = _offset(file, recording, first.clock_offset_s, findings)
             for annotation in file.annotations:
                 onsets.append(annotation.onset_s + offset)
                 durations.append(annotation.duration_s)
                 texts.append(annotation.text)
             findings += file.findings
         if not texts:
-            return None
+            return _unlabelled("There are no annotations.", findings)
         return _with_durations(
             make_track("intervals", onsets, durations, texts, findings=findings),
             config,
             recording.duration_s,
         )
 
-    def _from_epochs(self, config: EpochLabels, recording: Recording) -> LabelTrack | None:
+    def _from_epochs(self, config: EpochLabels, recording: Recording) -> LabelTrack:
         findings: list[Finding] = []
         path = self._beside(config.pattern, recording, findings)
         if path is None:
-            return None
+            return self._no_file(config.pattern, recording)
         texts = _epoch_texts(path, config)
-        if not texts:
-            return None
         onsets = config.offset_s + config.epoch_s * np.arange(len(texts))
         return make_track("intervals", onsets, config.epoch_s, texts, findings=findings)
 
-    def _from_table(self, config: TableLabels, recording: Recording) -> LabelTrack | None:
+    def _from_table(self, config: TableLabels, recording: Recording) -> LabelTrack:
         findings: list[Finding] = []
         path = self._beside(config.pattern, recording, findings)
         if path is None:
-            return None
+            return self._no_file(config.pattern, recording)
         table = self._table(path, config.csv)
         for column in (
             config.time_column,
@@ -365,15 +364,19 @@ class LabelReader:
             *filter(None, (config.key_column, config.duration_column)),
         ):
             if column not in table:
-                raise DataError(
+                # A table of its own concerns one recording; a table for all concerns the run.
+                raise (RecordingError if "{" in config.pattern else DataError)(
                     f"{path}: there is no column '{column}'; columns: {', '.join(table)}."
                 )
         rows = np.arange(len(table[config.label_column]))
         if config.key_column is not None:
             rows = self._rows_of(recording, table[config.key_column], config.key)
             if not len(rows):
-                return None
-        times = _times(path, [table[config.time_column][row] for row in rows], config.time_unit)
+                who = recording.subject if config.key == "subject" else recording.id
+                return _unlabelled(f"{path} has no row for {config.key} {who}.")
+        zone = recording.sources[0].time_zone
+        written = [table[config.time_column][row] for row in rows]
+        times = _times(path, written, config.time_unit, zone)
         if config.clock == "absolute":
             if not recording.has_clock:
                 raise RecordingError(
@@ -388,7 +391,10 @@ class LabelReader:
             durations = np.full(len(rows), config.period_s or 0.0)
         texts = [table[config.label_column][row] for row in rows]
         track = make_track("intervals", times, durations, texts, findings=findings)
-        return _with_durations(track, config, recording.duration_s) if len(track) else None
+        return _with_durations(track, config, recording.duration_s)
+
+    def _no_file(self, pattern: str, recording: Recording) -> LabelTrack:
+        return _unlabelled(f"There is no label file {self._root / _fill_in(pattern, recording)}.")
 
     def _rows_of(self, recording: Recording, keys: list[str], what: str) -> np.ndarray:
         from core.find_recordings import same_name
@@ -431,6 +437,12 @@ class LabelReader:
         return found[0] if found else None
 
 
+def _unlabelled(reason: str, findings: Sequence[Finding] = ()) -> LabelTrack:
+    """An empty track that says why it is empty."""
+    finding = Finding("note", "labels", f"{reason} The recording is unlabelled.")
+    return make_track("intervals", [], 0.0, [], findings=(*findings, finding))
+
+
 def _name(recording: Recording) -> str:
     return str(recording.paths[0]) if recording.sources else recording.id
 
@@ -446,7 +458,7 @@ def _fill_in(pattern: str, recording: Recording) -> str:
             )
         return text.zfill(int(width)) if width else text
 
-    return re.sub(r"\{(\w+)(?::0?(\d+)d)?\}", value, pattern)
+    return re.sub(r"\{(\w+)(?::0?(\d*)d)?\}", value, pattern)
 
 
 def _label_signal(file: SignalFile, column: str) -> tuple[np.ndarray, list[str]] | None:
@@ -459,11 +471,16 @@ def _label_signal(file: SignalFile, column: str) -> tuple[np.ndarray, list[str]]
     return None
 
 
-def _offset(file: SignalFile, recording: Recording, findings: list[Finding]) -> float:
-    """Where a label file starts in the recording, by their clocks if both have one."""
+def _offset(
+    file: SignalFile, recording: Recording, clock_offset_s: float, findings: list[Finding]
+) -> float:
+    """Where a label file starts in the recording, by their clocks if both have one.
+
+    It was written by the clock of the recording's first source, and is corrected like it.
+    """
     if not (file.has_clock and recording.has_clock):
         return 0.0
-    offset = file.start_s - recording.start_s
+    offset = file.start_s + clock_offset_s - recording.start_s
     ends = [a.onset_s + a.duration_s for a in file.annotations]
     if ends and (offset > recording.duration_s or offset + max(ends) < 0):
         findings.append(
@@ -527,7 +544,9 @@ def _epoch_texts(path: Path, config: EpochLabels) -> list[str]:
 def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
-    except OSError as error:
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
         raise RecordingError(f"{path}: the labels cannot be read ({error}).") from None
     try:
         return data.decode("utf-8-sig")
@@ -547,7 +566,10 @@ def read_table(path: Path, config: CsvConfig) -> dict[str, list[str]]:
     if not lines:
         raise RecordingError(f"{path}: the table of labels is empty.")
     separator = config.separator or max("\t;,", key=lines[0].count)
-    rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+    try:
+        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+    except csv.Error as error:
+        raise RecordingError(f"{path}: the table of labels cannot be read ({error}).") from None
     if config.columns is not None:
         names = list(config.columns)
         rows = rows[1:] if config.header else rows
@@ -572,18 +594,24 @@ def _pointed(cell: str) -> str:
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6}
 
 
-def _times(path: Path, texts: Sequence[str], unit: str) -> np.ndarray:
-    """Seconds, float64; an empty cell is NaN. Times in words without a zone are UTC."""
+def _times(path: Path, texts: Sequence[str], unit: str, time_zone: str | None = None) -> np.ndarray:
+    """Seconds, float64; an empty cell is NaN.
+
+    Times in words without a zone are of `time_zone`, UTC if left out.
+    """
+    from core.read_edf import find_zone
+
+    zone = find_zone(time_zone) or UTC
     try:
         if unit != "iso":
             return np.array([float(text) if text else np.nan for text in texts]) / _PER_SECOND[unit]
-        return np.array([_unix(text) if text else np.nan for text in texts])
+        return np.array([_unix(text, zone) if text else np.nan for text in texts])
     except ValueError as error:
         raise RecordingError(
             f"{path}: a time is not written in the unit '{unit}' ({error}); set labels.time_unit."
         ) from None
 
 
-def _unix(text: str) -> float:
+def _unix(text: str, zone: tzinfo) -> float:
     moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()

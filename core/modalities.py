@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from core.config import DetectionConfig, Kind, ModalityConfig
 from core.errors import ConfigError, DataError
+from core.features import guess_kind
 from core.filters import TracePlan, design
 from core.recording import Channel, Finding, Recording, Source, Stretch
 
@@ -54,19 +55,6 @@ def load_preset(name: str) -> tuple[ModalityConfig, ...]:
 
 # ---------------------------------------------------------------- kinds
 
-_KIND_WORDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    ("acc", ("acc",)),
-    ("gyro", ("gyr",)),
-    ("eeg", ("eeg",)),
-    ("eog", ("eog",)),
-    ("emg", ("emg", "chin", "leg")),
-    ("ecg", ("ecg", "ekg")),
-    ("bvp", ("bvp", "ppg", "pleth")),
-    ("eda", ("eda", "gsr", "skin")),
-    ("temp", ("temp",)),
-    ("resp", ("resp", "breath", "flow", "thor", "abd")),
-)
-
 # What a sensor of this kind does when it works, measured on 20 wristbands worn for an hour each.
 # Skin temperature is written in steps of 0.02 °C and rests on one for up to 18 s, skin conductance
 # for up to 4 s. An accelerometer in steps of 1/64 g on a resting arm keeps all three axes for 1 s
@@ -81,13 +69,7 @@ _KIND_DETECTION: dict[Kind, dict[str, object]] = {
 
 def kind_of(modality: ModalityConfig) -> Kind:
     """What a modality measures: as configured, or guessed from its name."""
-    if modality.kind is not None:
-        return modality.kind
-    name = modality.name.casefold()
-    for kind, words in _KIND_WORDS:
-        if any(word in name for word in words):
-            return kind
-    return "other"
+    return modality.kind or guess_kind(modality.name)
 
 
 def _detection_of(modality: ModalityConfig) -> DetectionConfig:
@@ -305,7 +287,7 @@ def choose_scheme(
     `config` is a list, the name of a preset, or `auto`. Modalities of a preset that no recording
     has are left out with a finding; a listed modality that no recording has raises DataError, and
     so does `auto` when no preset fits. Rates and units left open become those that most
-    recordings have; the lower rate wins a tie.
+    recordings have; of rates equally common the middle one, or the lower of two.
     """
     findings: list[Finding] = []
     preset: str | None = None
@@ -315,6 +297,7 @@ def choose_scheme(
     else:
         wanted = tuple(config)
     settled = []
+    absent: list[str] = []
     for modality in wanted:
         found = [_channels_of(modality, recording) for recording in recordings]
         if not any(found):
@@ -323,9 +306,7 @@ def choose_scheme(
                     f"No recording has a channel for modality '{modality.name}' (looked for "
                     f"{_wanted_names(modality)}). Channels found: {_all_names(recordings)}."
                 )
-            findings.append(
-                Finding("note", modality.name, f"No recording has {modality.name}; it is left out.")
-            )
+            absent.append(modality.name)
             continue
         settled.append(_settle(modality, found))
     if not settled:
@@ -333,7 +314,10 @@ def choose_scheme(
             f"No recording has a channel of the preset '{preset}'. Channels found: "
             f"{_all_names(recordings)}. Write the modalities as a list."
         )
-    if preset is not None and config == AUTO:
+    if absent:
+        message = f"No recording has {', '.join(absent)} of the preset '{preset}'; left out."
+        findings.append(Finding("note", "modalities", message))
+    if config == AUTO:
         findings.append(
             Finding("note", "modalities", f"Preset '{preset}' chosen by the channels' names.")
         )
@@ -360,7 +344,8 @@ def _fitting_preset(recordings: Sequence[Recording]) -> str:
 
 def _settle(modality: ModalityConfig, found: Sequence[Sequence[Channel]]) -> ModalityConfig:
     rates = Counter(max(c.rate_hz for c in channels) for channels in found if channels)
-    common = max(rates, key=lambda rate: (rates[rate], -rate))
+    middle = float(np.median(list(rates.elements())))
+    common = max(rates, key=lambda rate: (rates[rate], -abs(rate - middle), -rate))
     units = Counter(c.unit.strip() for channels in found for c in channels if c.unit.strip())
     unit = modality.unit
     if unit is None and units and _comparable(list(units)):

@@ -143,7 +143,8 @@ class CrosslModel(nn.Module):
         """Loss of one batch and its terms: `invariance`, `variance`, `covariance`, `penalty`.
 
         Each modality is encoded once and aggregated twice, under two masks drawn from
-        `generator`. Windows in which nothing is present have nothing to say and are left out.
+        `generator`; twice for each way to mask where the mixture is `all`. Windows in which
+        nothing is present have nothing to say and are left out.
         Raises DataError when fewer than two windows remain.
         """
         filled = present.any(1)
@@ -155,21 +156,40 @@ class CrosslModel(nn.Module):
                 "A pretraining batch needs at least two windows in which something was recorded. "
                 "Raise pretrain.batch_size, or look at the recordings' findings."
             )
-        mask = choose_mask(self.pretrain_config.masking, generator)
-        views = draw_views(
-            present, mask, generator,
-            code=self.code,
-            steps=self.latent_steps(),
-            strict=self.pretrain_config.strict_masks,
-        )  # fmt: skip
-        if views.a.steps is None:
-            z = self.encode(batch, present)
-            first, second = z, z
-        else:
+        config = self.pretrain_config
+        masks = config.masking
+        if config.mixture == "draw":
+            masks = [choose_mask(masks, generator)]
+        drawn = [
+            draw_views(
+                present, mask, generator,
+                code=self.code,
+                steps=self.latent_steps(),
+                strict=config.strict_masks,
+            )
+            for mask in masks
+        ]  # fmt: skip
+        sequences: list[Tensor] = []
+        if any(views.a.steps is not None for views in drawn):
             sequences = self.encode_sequences(batch, present)
-            first = self.pool_sequences(sequences, present, views.a.steps)
-            second = self.pool_sequences(sequences, present, views.b.steps)
-        loss, terms = self.loss(self._project(first, views.a), self._project(second, views.b))
+            whole = self.pool_sequences(sequences, present, None)
+        else:
+            whole = self.encode(batch, present)
+
+        def project(view: View) -> Tensor:
+            z = whole
+            if view.steps is not None:
+                z = self.pool_sequences(sequences, present, view.steps)
+            return self.expander(self.aggregate(z, view.keep, view.elements))
+
+        total = sum(mask.weight for mask in masks)
+        loss = whole.new_zeros(())
+        terms: dict[str, Tensor] = {}
+        for mask, views in zip(masks, drawn, strict=True):
+            part, figures = self.loss(project(views.a), project(views.b))
+            loss = loss + part * (mask.weight / total)
+            for name, value in figures.items():
+                terms[name] = terms.get(name, 0) + value * (mask.weight / total)
         penalty = self.kernel_penalty()
         return loss + penalty, terms | {"penalty": penalty.detach()}
 
@@ -221,9 +241,6 @@ class CrosslModel(nn.Module):
         self.expander = nn.Sequential()
 
     # ------------------------------------------------------------ inside
-
-    def _project(self, z: Tensor, view: View) -> Tensor:
-        return self.expander(self.aggregate(z, view.keep, view.elements))
 
     def _encoders(self) -> list[Encoder]:
         return [cast(Encoder, encoder) for encoder in self.encoders]

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.config import SCHEMA_VERSION, RunConfig, dump_config
+from core.config import SCHEMA_VERSION, RunConfig, check_steps, dump_config
 from core.device import choose_device, torch_session
-from core.errors import ConfigError, DataError
+from core.errors import DataError, ModelError
 from core.features import FeatureTable, study_features
 from core.fold import (
     FinalFit,
+    Fingerprints,
     Run,
     StartingModel,
     final_fit,
@@ -60,6 +61,7 @@ def start_report(report: dict[str, Any], config: RunConfig | None) -> None:
         recordings=[],
         classes=[],
         modalities=[],
+        simulated=False,
         evaluation=None,
         robustness=None,
         pretraining=None,
@@ -99,24 +101,6 @@ def run_study(
             folder.drop_cache()
 
 
-def check_steps(config: RunConfig) -> None:
-    """ConfigError when a step lacks another that it builds on."""
-    steps = set(config.steps)
-    if "pretrain" not in steps and config.finetune.start_from is None:
-        raise ConfigError(
-            "steps: without 'pretrain', finetune.from must name the folder of a pretrained model."
-        )
-    for step in ("evaluate", "predict", "robustness"):
-        if step in steps and "finetune" not in steps:
-            raise ConfigError(f"steps: '{step}' needs 'finetune' before it.")
-    if "robustness" in steps and not steps & {"evaluate", "predict"}:
-        raise ConfigError("steps: 'robustness' needs 'evaluate' or 'predict' before it.")
-    if "finetune" in steps and config.labels is None:
-        raise ConfigError("labels: fine-tuning needs labels; say where they are.")
-    if config.finetune.context_windows and config.finetune.mode != "frozen":
-        raise ConfigError("finetune.context_windows works with finetune.mode 'frozen' only.")
-
-
 def _run(
     config: RunConfig,
     root: Path,
@@ -126,11 +110,14 @@ def _run(
     device: torch.device,
 ) -> None:
     timing = report["timing"]
-    start = load_model(root / config.finetune.start_from) if config.finetune.start_from else None
+    start = load_model(Path(config.finetune.start_from)) if config.finetune.start_from else None
+    if start is not None:
+        config = _as_started(config, start, context)
     with _timed(timing, "reading"):
         data = load_study(config, root, folder.cache, report["recordings"], context, start)
     report["classes"] = list(data.classes)
     report["modalities"] = list(data.modalities)
+    report["simulated"] = data.simulated
     prints = {str(path): file_fingerprint(path) for path in data.paths}
     run = Run(
         data=data,
@@ -140,9 +127,7 @@ def _run(
         device=device,
         features=None,
         start=_starting_model(start),
-        fingerprint=fingerprint(
-            _what_matters(config), sorted(prints.values()), versions(), torch.get_num_threads()
-        ),
+        fingerprints=_fingerprints(config, sorted(prints.values())),
     )
     pretraining: list[dict[str, Any]] = []
     pooled: PooledFolds | None = None
@@ -176,15 +161,29 @@ def _run(
             report["robustness"] = _robustness(run, final, pooled)
 
 
+def _as_started(config: RunConfig, start: SavedModel, context: RunContext) -> RunConfig:
+    """The run's settings with the network of the model that is started from."""
+    length_s = start.config.windows.length_s
+    if config.windows.length_s != length_s:
+        raise ModelError(
+            f"finetune.from: that model was trained on windows of {length_s:g} s, this run asks "
+            f"for {config.windows.length_s:g} s. Set windows.length_s to {length_s:g}."
+        )
+    if config.model != start.config.model:
+        context.say("The network is that of the model started from; `model` is not used.")
+    return config.model_copy(update={"model": start.config.model})
+
+
 def everybody(config: RunConfig, data: StudyData) -> Fold:
-    """The final fit as a fold that tests nobody; locked subjects stay out."""
-    subjects = set(data.windows.subject.tolist()) - set(config.evaluate.test_subjects)
+    """The final fit as a fold: it learns from all but the locked subjects, and predicts those."""
+    locked = set(config.evaluate.test_subjects)
+    subjects = set(data.windows.subject.tolist()) - locked
     labelled = set(data.windows.subject[data.windows.labels >= 0].tolist()) & subjects
     return Fold(
         index=-1,
         name="final",
         train_subjects=tuple(sorted(labelled)),
-        test_subjects=(),
+        test_subjects=tuple(sorted(locked)),
         pretrain_subjects=tuple(sorted(subjects)),
     )
 
@@ -194,8 +193,7 @@ def _folds(config: RunConfig, data: StudyData) -> list[Fold]:
     labelled = np.unique(windows.subject[windows.labels >= 0]).tolist()
     others = sorted(set(windows.subject.tolist()) - set(labelled))
     locked = config.evaluate.test_subjects
-    folds = make_folds(labelled, config.evaluate.folds, locked, others)
-    return [fold for fold in folds if fold.is_locked] if locked else folds
+    return make_folds(labelled, config.evaluate.folds, locked, others)
 
 
 def _features(data: StudyData, context: RunContext) -> FeatureTable:
@@ -220,12 +218,20 @@ def _features(data: StudyData, context: RunContext) -> FeatureTable:
     return FeatureTable(values, first.names, first.modality, first.modalities)
 
 
-def _what_matters(config: RunConfig) -> dict[str, Any]:
-    """The settings that numbers depend on: not the name, the notes, or the order of steps."""
+def _fingerprints(config: RunConfig, files: list[str]) -> Fingerprints:
+    """What kept work depends on: not the name, the notes, or the order of steps."""
     document = dump_config(config)
-    for key in ("name", "notes", "data_root", "predict"):
+    for key in ("name", "notes", "data_root", "steps"):
         document.pop(key)
-    return document
+    later = ("labels", "finetune", "evaluate", "predict", "robustness")
+    early = {key: value for key, value in document.items() if key not in later}
+    if config.windows.anchor == "labels":
+        early["labels"] = document["labels"]
+    machine = [versions(), torch.get_num_threads()]
+    return Fingerprints(
+        pretraining=fingerprint(early, files, machine),
+        everything=fingerprint(document, files, machine),
+    )
 
 
 def _starting_model(start: SavedModel | None) -> StartingModel | None:
@@ -269,7 +275,7 @@ def _saved(run: Run, final: FinalFit, prints: dict[str, str]) -> SavedModel:
     ]
     earlier = () if run.start is None else run.start.files
     return SavedModel(
-        config=run.config,
+        config=_without_people(run.config),
         scheme=data.scheme,
         shapes=data.shapes,
         scaling=final.scaling,
@@ -284,6 +290,7 @@ def _saved(run: Run, final: FinalFit, prints: dict[str, str]) -> SavedModel:
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "versions": versions(),
             "intended_use": "Research. Not for diagnosis.",
+            "simulated": data.simulated,
             "data": {
                 "recordings": len(used),
                 "subjects": len(seen),
@@ -292,6 +299,18 @@ def _saved(run: Run, final: FinalFit, prints: dict[str, str]) -> SavedModel:
                 "fingerprint": fingerprint(sorted(used)),
             },
         },
+    )
+
+
+def _without_people(config: RunConfig) -> RunConfig:
+    """The settings without what names persons or places of the study: a model may be given away."""
+    return config.model_copy(
+        update={
+            "data_root": None,
+            "recordings": config.recordings.model_copy(update={"exclude": [], "key_map": {}}),
+            "evaluate": config.evaluate.model_copy(update={"test_subjects": []}),
+            "finetune": config.finetune.model_copy(update={"start_from": None}),
+        }
     )
 
 

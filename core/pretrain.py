@@ -21,7 +21,7 @@ import torch
 from core.checkpoint import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
 from core.config import PretrainConfig
 from core.device import mixed_precision
-from core.errors import DataError
+from core.errors import DataError, ModelError
 from core.losses import collapse_verdict, diagnose
 from core.model import CrosslModel
 from core.progress import RunContext
@@ -102,7 +102,11 @@ def pretrain(
     history: list[EpochRecord] = []
     batch_size = min(config.batch_size, len(indices))
     if checkpoint is not None and checkpoint.exists():
-        tensors, state = load_tensors(checkpoint)
+        try:
+            tensors, state = load_tensors(checkpoint)
+        except ModelError as error:
+            context.say(f"{stage}: started anew. {error}")
+            tensors, state = {}, {}
         if state.get("fingerprint") == fingerprint:
             _restore(model, optimizer, tensors, state)
             history = [EpochRecord(**record) for record in state["history"]]
@@ -111,20 +115,29 @@ def pretrain(
 
     while len(history) < config.epochs and not _exhausted(history, config.patience):
         epoch = len(history)
-        before = _snapshot(model, optimizer) if device.type == "cuda" else None
+        before = _snapshot(model, optimizer)
+        record = None
         try:
             record = _run_epoch(
                 model, optimizer, fetch, indices, config,
                 batch_size=batch_size, epoch=epoch, seed=seed, device=device,
                 context=context, stage=stage,
             )  # fmt: skip
-        except torch.OutOfMemoryError:
-            if before is None or batch_size <= 2:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
                 raise
+        if record is None:
+            # Outside the except block, which would keep the batch that did not fit alive.
+            if batch_size <= 2:
+                raise DataError(
+                    f"{stage}: the memory of the {device.type} does not even hold two windows. "
+                    "Shorten windows.length_s, make model.encoder.widths smaller, or use the CPU."
+                )
             _restore_snapshot(model, optimizer, before)
-            torch.cuda.empty_cache()
-            batch_size //= 2
-            context.say(f"{stage}: the GPU's memory was full; going on in batches of {batch_size}.")
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            batch_size = max(2, batch_size // 2)
+            context.say(f"{stage}: the memory was full; going on in batches of {batch_size}.")
             continue
         history.append(record)
         if checkpoint is not None:
@@ -225,6 +238,15 @@ def _run_epoch(
         effective_rank=figures.effective_rank,
         cosine=figures.cosine,
         seconds=time.perf_counter() - started,
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; CUDA has an error class of its own for it, MPS and the CPU do not."""
+    text = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in text or "can't allocate memory" in text)
     )
 
 

@@ -12,12 +12,14 @@ It may be dropped later, when many files are open, and is then made anew from th
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import os
 import re
 import threading
 import weakref
 import zlib
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -92,6 +94,10 @@ class _Segment:
     place: int
 
 
+def _end(segment: _Segment) -> int:
+    return segment.start + segment.count
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Times of the rows that were kept, in seconds from the first, rising; `order` picks them."""
@@ -163,6 +169,8 @@ class CsvFile(SignalFile):
         )
         self.gaps = gaps
         self.duration_s = count / rate_hz
+        if len(rows.seconds):  # the grid may reach on for a part of a sample
+            self.duration_s = min(self.duration_s, float(rows.seconds[-1]) + 1 / rate_hz)
         self.start_s, self.has_clock = rows.start_s, rows.has_clock
         self.findings = tuple(findings)
         self._grid = (values, segments)
@@ -177,11 +185,13 @@ class CsvFile(SignalFile):
             raise IndexError(f"{self.path}: there is no channel {channel}")
         values, segments = self._loaded()
         out = np.full(stop - start, np.nan, np.float32)
-        for segment in segments:
-            low, high = max(start, segment.start), min(stop, segment.start + segment.count)
-            if low < high:
-                place = segment.place + low - segment.start
-                out[low - start : high - start] = values[channel, place : place + high - low]
+        for index in range(bisect_right(segments, start, key=_end), len(segments)):
+            segment = segments[index]
+            if segment.start >= stop:
+                break
+            low, high = max(start, segment.start), min(stop, _end(segment))
+            place = segment.place + low - segment.start
+            out[low - start : high - start] = values[channel, place : place + high - low]
         return out
 
     def texts(self, column: str) -> tuple[np.ndarray, list[str]]:
@@ -318,8 +328,8 @@ class CsvFile(SignalFile):
                 findings,
                 "repaired",
                 "time stamps",
-                f"{lost} rows have no readable time, or one more than a year apart from the others; they "
-                "were left out.",
+                f"{lost} rows have no readable time, or one more than a year apart from the "
+                "others; they were left out.",
             )
         backward = int((np.diff(native) < 0).sum())
         if backward:
@@ -445,8 +455,9 @@ def _to_grid(
     run_first = np.concatenate(([0], jumps + 1))
     run_last = np.concatenate((jumps, [len(seconds) - 1]))
     firsts = np.ceil(position[run_first]).astype(np.int64)
-    lasts = np.floor(position[run_last]).astype(np.int64)
-    # Two runs never claim the same grid point.
+    # A sample counts until the next is due: the grid point after the last one holds its value.
+    lasts = np.ceil(position[run_last]).astype(np.int64)
+    lasts[:-1] = np.minimum(lasts[:-1], firsts[1:] - 1)
     counts = np.maximum(lasts - firsts + 1, 0)
     places = np.concatenate(([0], np.cumsum(counts)[:-1]))
     segments = [
@@ -472,6 +483,7 @@ def _to_grid(
     width = position[right] - position[left]
     weight = np.where(width > 0, (points - position[left]) / np.where(width > 0, width, 1), 0)
     weight = weight.astype(np.float32)
+    weight[points > np.repeat(position[run_last], counts)] = 0
     exact = weight == 0
     values = np.empty((len(signals), total), np.float32)
     for row, signal in zip(values, signals, strict=True):
@@ -722,6 +734,11 @@ def _find_dialect(
     header = bool(sniffed["HasHeader"])
     if header and config.header is None and all(_is_number(n.strip()) for n in names):
         header, names = False, tuple(f"column{i}" for i in range(len(names)))
+    if not header and comment and config.header is None and config.columns is None:
+        commented = _commented_header(lines, comment, separator, len(names))
+        if commented:
+            names = commented
+            _note(findings, "header", "The last line of comments names the columns.")
     dialect = _Dialect(
         separator,
         _unless_empty(sniffed["Quote"]) or '"',
@@ -765,6 +782,16 @@ def _find_dialect(
         )
     texts = [column.tolist() for column in columns]  # None where duckdb's mask says missing
     return dialect, list(zip(*texts, strict=True))
+
+
+def _commented_header(
+    lines: list[str], comment: str, separator: str, count: int
+) -> tuple[str, ...] | None:
+    """Names of the columns from a line such as `# time,x,y` right above the first row."""
+    above = list(itertools.takewhile(lambda line: line.startswith(comment), lines))
+    cells = [cell.strip(' "') for cell in above[-1][1:].split(separator)] if above else []
+    named = len(cells) == count and all(cells) and len(set(cells)) == count
+    return tuple(cells) if named and not any(map(_is_number, cells)) else None
 
 
 def _refuse_skipped_rows(path: Path, lines: list[str], dialect: _Dialect) -> None:
@@ -1096,12 +1123,18 @@ def _find_signals(
             continue  # a separator at the end of each line
         if len(name) > 2 and _is_time_name(name) and time.column is not None and share:
             numbers = [_to_number(cell, dialect) for cell in cells if cell]
-            if all(n is not None for n in numbers) and (np.diff(np.array(numbers)) >= 0).all():
+            given = np.array([np.nan if number is None else number for number in numbers])
+            if len(given) > 2 and (np.diff(given) >= 0).all() and given[-1] > given[0]:
                 _note(findings, "columns", f"'{name}' is another time and was left out.")
                 continue
         if share is not None and share < 0.5:
             # Mangled numbers still are a signal, one that has to be reported as missing.
-            digits = sum(bool(re.fullmatch(r"[\d.,'+\-\s]+", cell)) for cell in cells if cell)
+            digits = sum(
+                bool(re.fullmatch(r"[+-]?\d[\d.,' ]*", cell))
+                and not re.fullmatch(r"\d{1,4}[./]\d{1,2}[./]\d{2,4}", cell)
+                for cell in cells
+                if cell
+            )
             if digits < 0.5 * sum(cell is not None for cell in cells):
                 text.append(name)
                 continue
@@ -1173,6 +1206,7 @@ class _Query:
                 "threads": max(1, min(4, os.cpu_count() or 1)) if large else 1,
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
+                "temp_directory": "",  # nothing is written beside the user's files
             },
         )
 
@@ -1242,15 +1276,15 @@ class _Query:
             raise RecordingError(self._explain(error)) from None
         texts = dict.fromkeys(types, "VARCHAR")
         chosen, broken = [], []
-        for number, expression in enumerate(selection):
+        for expression in selection:
             match = re.fullmatch(r"c(\d+)", expression)
             column = int(match.group(1)) if match else -1
             if types.get(column) in ("FLOAT", "DOUBLE"):
                 read = self._cast(dialect, expression, types[column])
-                chosen.append(f"{read} AS r{number}")
+                chosen.append(read)
                 broken.append((column, f"sum(({expression} IS NOT NULL AND {read} IS NULL)::INT)"))
             else:
-                chosen.append(f"{expression} AS r{number}")
+                chosen.append(expression)
         try:
             arrays = self._arrays(self._sql(dialect, texts, chosen, limit, missing))
             counts = self._connection.execute(
@@ -1289,11 +1323,7 @@ class _Query:
         limit: int | None,
         missing: list[str],
     ) -> str:
-        named = [
-            expression if " AS " in expression and not expression.endswith(")") else
-            f"{expression} AS r{number}"
-            for number, expression in enumerate(selection)
-        ]  # fmt: skip
+        named = [f"{expression} AS r{number}" for number, expression in enumerate(selection)]
         columns = ", ".join(
             f"'c{i}': '{types.get(i, 'VARCHAR')}'" for i in range(len(dialect.names))
         )

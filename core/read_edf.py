@@ -21,6 +21,7 @@ import threading
 import weakref
 import zlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from core.errors import RecordingError
-from core.recording import Annotation, Channel, Finding, Gap, SignalFile
+from core.recording import (
+    SIMULATED_FIELD,
+    Annotation,
+    Channel,
+    Finding,
+    Gap,
+    Severity,
+    SignalFile,
+)
 
 _FIXED = 256  # bytes of the header's first part, and of each signal's share of the second
 _SIGNAL_FIELDS = (
@@ -58,6 +67,7 @@ _SAMPLES_AT_ONCE = 1 << 16  # calibrated while still in the processor's cache
 _ANNOTATION_BYTES_AT_ONCE = 1 << 24
 
 _pyedflib_lock = threading.Lock()
+_Found = Callable[[Severity, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,11 @@ class EdfFile(SignalFile):
         self._map: np.ndarray | None = None
         self._header = header = _check_header(path, plain, findings)
         self.format = header.format
-        if not findings and header.records > 0 and header.plus != "D":
+        if (
+            all(f.field == SIMULATED_FIELD for f in findings)
+            and header.records > 0
+            and header.plus != "D"
+        ):
             findings += _confirm_with_pyedflib(plain, header)
         stamps, raw = self._read_annotations(findings)
         first = self._place_records(stamps, findings)
@@ -317,8 +331,8 @@ class EdfFile(SignalFile):
                 Finding(
                     "repaired",
                     "time stamps",
-                    f"{int((~known).sum())} of {count} data records carry no usable time stamp; they were "
-                    "taken to follow the record before them without a gap.",
+                    f"{int((~known).sum())} of {count} data records carry no usable time stamp; "
+                    "they were taken to follow the record before them without a gap.",
                 )
             )
         first = 0.0
@@ -471,8 +485,8 @@ def _check_header(path: Path, plain: Path, findings: list[Finding]) -> _Header:
     except OSError as error:
         raise RecordingError(_cannot_read(path, error)) from None
 
-    def found(severity: str, field: str, message: str) -> None:
-        findings.append(Finding(severity, field, message))  # type: ignore[arg-type]
+    def found(severity: Severity, field: str, message: str) -> None:
+        findings.append(Finding(severity, field, message))
 
     header_bytes = _FIXED * (signal_count + 1)
     stated = _text(fixed[184:192])
@@ -496,6 +510,9 @@ def _check_header(path: Path, plain: Path, findings: list[Finding]) -> _Header:
             [table[place + i * length : place + (i + 1) * length] for i in range(signal_count)]
         )
         place += signal_count * length
+    transducers = columns[1]
+    if any(_text(value).startswith("SIMULATED") for value in transducers):
+        found("note", SIMULATED_FIELD, "The signals are simulated, not measured on a person.")
     reserved = _text(fixed[192:236])
     plus = _plus(reserved, is_bdf, found)
     signals: list[_Signal] = []
@@ -573,9 +590,8 @@ def _check_start(path: Path, fixed: bytes, size: int) -> tuple[bool, int]:
     return is_bdf, count
 
 
-def _plus(reserved: str, is_bdf: bool, found: object) -> str:
+def _plus(reserved: str, is_bdf: bool, found: _Found) -> str:
     """ "C" or "D" for EDF+ and BDF+, "" for plain files."""
-    assert callable(found)
     kind = reserved[:5].upper()
     if kind not in ("EDF+C", "EDF+D", "BDF+C", "BDF+D"):
         return ""
@@ -590,9 +606,8 @@ def _plus(reserved: str, is_bdf: bool, found: object) -> str:
 
 
 def _signal(
-    path: Path, number: int, fields: list[bytes], column: int, is_bdf: bool, found: object
+    path: Path, number: int, fields: list[bytes], column: int, is_bdf: bool, found: _Found
 ) -> _Signal:
-    assert callable(found)
     label, clean = _decode(fields[0].strip(b" \x00\t"))
     label = "".join(sign for sign in label if sign.isprintable()).strip()
     unit, _ = _decode(fields[2].strip(b" \x00\t"))
@@ -662,9 +677,8 @@ def _signal(
     return _Signal(label, unit, samples, column, False, gain, offset, limits[0], limits[1])
 
 
-def _start(fixed: bytes, plus: bool, found: object) -> datetime | None:
+def _start(fixed: bytes, plus: bool, found: _Found) -> datetime | None:
     """Clock time of the header's start; None, with a finding, where date or time is impossible."""
-    assert callable(found)
     date, time = _text(fixed[168:176]), _text(fixed[176:184])
     for text, field in ((date, "start date"), (time, "start time")):
         if _DATE.fullmatch(text) and not re.fullmatch(r"\d\d\.\d\d\.\d\d", text, re.ASCII):
@@ -729,10 +743,9 @@ def _record_count(
     header_bytes: int,
     record_bytes: int,
     size: int,
-    found: object,
+    found: _Found,
 ) -> int:
     """Number of whole records in the file, told apart from what the header says."""
-    assert callable(found)
     text = _text(fixed[236:244])
     stated = _integer(text)
     if record_bytes == 0:
@@ -809,8 +822,7 @@ def _integer(text: str) -> int | None:
     return int(value) if value.is_integer() and abs(value) < 1e8 else None
 
 
-def _number(text: str, field: str, found: object) -> float | None:
-    assert callable(found)
+def _number(text: str, field: str, found: _Found) -> float | None:
     if not _NUMBER.fullmatch(text):
         return None
     if "," in text:

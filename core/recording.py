@@ -15,6 +15,9 @@ import numpy as np
 
 Severity = Literal["note", "repaired", "uncalibrated", "unreadable"]
 
+# Field of the finding with which a reader says that a recording is simulated.
+SIMULATED_FIELD = "simulated"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -99,11 +102,17 @@ class SignalFile(ABC):
 
 @dataclass(frozen=True)
 class Source:
-    """A file inside a recording. `offset_s`: its start, in seconds from the recording's start."""
+    """A file inside a recording.
+
+    `offset_s`: its start, in seconds from the recording's start. `clock_offset_s` and `time_zone`
+    are those it was opened with; files with labels for it are on the same clock.
+    """
 
     name: str
     file: SignalFile
     offset_s: float
+    clock_offset_s: float = 0.0
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True)

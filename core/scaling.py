@@ -74,10 +74,12 @@ def _scale_each(values: np.ndarray, out: np.ndarray) -> None:
     count, total, _ = moments_of(values, origin)
     mean = total / np.maximum(count, 1)
     np.subtract(values, mean.astype(np.float32)[:, :, None], out=out)
-    # Again, because a sum of squares about zero loses digits far from zero.
+    # Again from there, because figures far from zero lose digits.
     count, total, squares = moments_of(out, origin)
     n = np.maximum(count, 1)
-    deviation = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0))
+    rest = total / n
+    deviation = np.sqrt(np.maximum(squares / n - rest**2, 0))
+    out -= rest.astype(np.float32)[:, :, None]
     out *= (1.0 / floored(mean, deviation)).astype(np.float32)[:, :, None]
 
 

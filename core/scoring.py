@@ -69,11 +69,22 @@ def score_files(
     done: list[SubsetPredictions] = []
     with torch_session(saved.config.threads, choice.device):
         saved.classifier.model.to(choice.device)
+        opened: list[tuple[dict[str, Any], Recording]] = []
         for found in group_files(files, saved.config):
             entry = recording_entry(found)
             report["recordings"].append(entry)
             try:
-                done.append(_score(found, saved, saved.classifier, entry, folder, context))
+                opened.append((entry, open_recording(found, saved.config.recordings)))
+            except CrosslError as error:
+                entry.update(status="failed", error=str(error))
+        for entry, recording in opened:
+            try:
+                scaling = saved.scaling
+                note: list[Finding] = []
+                if saved.config.predict.adapt_to_subject:
+                    own = [one for _, one in opened if one.subject == recording.subject]
+                    scaling, note = _own_scaling(own, saved, context)
+                done.append(_score(recording, saved, scaling, note, entry, folder, context))
             except CrosslError as error:
                 entry.update(status="failed", error=str(error))
     if not done:
@@ -132,21 +143,16 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _score(
-    found: FoundRecording,
+    recording: Recording,
     saved: SavedModel,
-    classifier: Classifier,
+    scaling: Scaling,
+    findings: list[Finding],
     entry: dict[str, Any],
     folder: RunFolder,
     context: RunContext,
 ) -> SubsetPredictions:
-    recording = open_recording(found, saved.config.recordings)
-    scaling = saved.scaling
-    findings: list[Finding] = []
-    if saved.config.predict.adapt_to_subject:
-        scaling = _own_scaling(recording, saved, context)
-        findings.append(
-            Finding("note", "scaling", "Scaled by all windows of this recording (adapted).")
-        )
+    classifier = saved.classifier
+    assert classifier is not None
     z: list[torch.Tensor] = []
     present: list[np.ndarray] = []
     starts: list[np.ndarray] = []
@@ -154,7 +160,7 @@ def _score(
     device = next(classifier.model.parameters()).device
     for block in iterate_windows(recording, saved.scheme, saved.config.windows):
         context.step(
-            f"scoring {found.id}", int(block.windows.starts_s[-1]), int(recording.duration_s)
+            f"scoring {recording.id}", int(block.windows.starts_s[-1]), int(recording.duration_s)
         )
         for rows in _batches(len(block.windows), saved.config.predict.batch_size):
             inputs = _inputs(block, rows, scaling)
@@ -174,12 +180,12 @@ def _score(
             saved.config.finetune.context_windows,
         ),
     )  # fmt: skip
-    findings += unlike(saved.typical, {n: np.concatenate(v) for n, v in levels.items()})
+    findings = findings + unlike(saved.typical, {n: np.concatenate(v) for n, v in levels.items()})
     subsets = _subsets(classifier.to("cpu"), embedded, saved)
     classifier.model.to(device)
     _describe(entry, recording, saved, embedded, findings)
     write_predictions(
-        folder.predictions / f"{found.id}.csv",
+        folder.predictions / f"{recording.id}.csv",
         WindowPredictions.from_subsets(subsets, classifier.class_shares.numpy(), "final"),
         starts_s=starts_s,
         length_s=saved.config.windows.length_s,
@@ -211,23 +217,34 @@ def _inputs(block: WindowBlock, rows: slice, scaling: Scaling) -> dict[str, np.n
     return {name: scaling.apply(name, values[rows]) for name, values in block.signals.items()}
 
 
-def _own_scaling(recording: Recording, saved: SavedModel, context: RunContext) -> Scaling:
-    """Scaling by all windows of a recording, read once through for it."""
+def _own_scaling(
+    recordings: Sequence[Recording], saved: SavedModel, context: RunContext
+) -> tuple[Scaling, list[Finding]]:
+    """Scaling by all windows of a subject's recordings, read once through; and what to say of it.
+
+    Raises CrosslError where one of them cannot be read.
+    """
     parts: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in saved.scheme.names}
     origins: dict[str, np.ndarray] = {}
-    for block in iterate_windows(recording, saved.scheme, saved.config.windows):
-        context.step("measuring the person", int(block.windows.starts_s[-1]))
-        for name, values in block.signals.items():
-            if name not in origins:
-                filled = np.where(np.isnan(values), np.float32(0), values)
-                origins[name] = filled.mean(axis=(0, 2))
-            parts[name].append(moments_of(values, origins[name]))
+    for recording in recordings:
+        for block in iterate_windows(recording, saved.scheme, saved.config.windows):
+            context.step(f"measuring {recording.subject}", int(block.windows.starts_s[-1]))
+            for name, values in block.signals.items():
+                if name not in origins:
+                    filled = np.where(np.isnan(values), np.float32(0), values)
+                    origins[name] = filled.mean(axis=(0, 2))
+                parts[name].append(moments_of(values, origins[name]))
     moments = {}
     for name, found in parts.items():
         count, total, squares = (np.concatenate(one) for one in zip(*found, strict=True))
         moments[name] = Moments(count, total, squares, origins[name].astype(np.float64))
     windows = len(next(iter(moments.values())).count)
-    return Scaling.fit(saved.scaling.kinds, moments, np.arange(windows))
+    text = (
+        f"Adapted to the person: scaled by all windows of {recordings[0].subject} "
+        f"({len(recordings)} recordings). Misleading where these hold a single class."
+    )
+    scaling = Scaling.fit(saved.scaling.kinds, moments, np.arange(windows))
+    return scaling, [Finding("note", "scaling", text)]
 
 
 def _describe(

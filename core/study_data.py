@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from core.find_recordings import (
 from core.modalities import ModalityScheme, choose_scheme, kind_of
 from core.model import ModalityShape
 from core.progress import RunContext
-from core.recording import Finding, Recording
+from core.recording import SIMULATED_FIELD, Finding, Recording
 from core.saved_model import SavedModel
 
 
@@ -46,6 +48,15 @@ class StudyData:
         return {modality.name: kind_of(modality) for modality in self.scheme.modalities}
 
     @property
+    def simulated(self) -> bool:
+        """Whether any recording says that it is simulated."""
+        return any(
+            finding.field.endswith(SIMULATED_FIELD)
+            for recording in self.recordings
+            for finding in recording.findings
+        )
+
+    @property
     def paths(self) -> list[Path]:
         return [path for recording in self.recordings for path in recording.paths]
 
@@ -60,10 +71,13 @@ def load_study(
 ) -> StudyData:
     """Find, open and cut all recordings below `root`.
 
-    `entries` gets one entry per recording for the report, also for those that fail. With `start`
-    the modalities and classes are those of that model. Raises DataError when nothing is left.
+    `entries` gets one entry per recording for the report, also for those that fail or are
+    excluded. With `start` the modalities are those of that model. Raises DataError when nothing is
+    left, or an exclusion excludes nothing.
     """
-    found = find_recordings(config.recordings, root, label_columns(config))
+    bare = config.recordings.model_copy(update={"exclude": []})
+    found = find_recordings(bare, root, label_columns(config))
+    reasons = _whole_exclusions(config, [one.id for one in found])
     opened: list[Recording] = []
     by_id: dict[str, dict[str, Any]] = {}
     for number, one in enumerate(found):
@@ -71,6 +85,9 @@ def load_study(
         entry = recording_entry(one)
         entries.append(entry)
         by_id[one.id] = entry
+        if one.id in reasons:
+            entry.update(status="excluded", error=reasons[one.id])
+            continue
         try:
             opened.append(open_recording(one, config.recordings))
         except CrosslError as error:
@@ -85,7 +102,6 @@ def load_study(
         labels=config.labels,
         data_root=root,
         key_map=config.recordings.key_map,
-        classes=start.classes if start is not None and start.classes else None,
         store=SignalStore(folder=cache),
         threads=config.threads,
         context=context,
@@ -170,8 +186,32 @@ def label_columns(config: RunConfig) -> dict[str, list[str]]:
     return {}
 
 
+def _whole_exclusions(config: RunConfig, ids: list[str]) -> dict[str, str]:
+    """Recordings that are excluded as a whole, with the reason.
+
+    Raises DataError for an exclusion, whole or of a stretch, that fits no recording: bad data
+    would be used without a word.
+    """
+    reasons: dict[str, str] = {}
+    for exclusion in config.recordings.exclude:
+        fitting = [name for name in ids if fnmatch.fnmatchcase(name, exclusion.recording)]
+        if not fitting:
+            near = difflib.get_close_matches(exclusion.recording, ids, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"ids look like '{ids[0]}'."
+            raise DataError(
+                f"recordings.exclude: no recording is called '{exclusion.recording}'; {hint}"
+            )
+        if exclusion.start_s is None and exclusion.end_s is None:
+            text = exclusion.reason or "excluded by the run file"
+            reasons.update(dict.fromkeys(fitting, text))
+    return reasons
+
+
 def _nothing_left(entries: list[dict[str, Any]]) -> str:
-    first = next(entry for entry in entries if entry["status"] == "failed")
+    failed = [entry for entry in entries if entry["status"] == "failed"]
+    if not failed:
+        return "Every recording is excluded; look at recordings.exclude."
+    first = failed[0]
     return (
         f"None of the {len(entries)} recordings can be used. The first: {first['id']}: "
         f"{first['error']}"

@@ -79,7 +79,7 @@ class PooledFolds:
     def predictions(self) -> WindowPredictions:
         """Every held-out window, by the fold that held it out."""
         parts = [
-            WindowPredictions.from_subsets(result.subsets, result.class_shares, result.fold.name)
+            WindowPredictions.from_subsets(result.predicted, result.class_shares, result.fold.name)
             for result in self.results
         ]
         return WindowPredictions(
@@ -112,7 +112,9 @@ def evaluation_part(pooled: PooledFolds) -> dict[str, Any]:
         }
         for result in pooled.results
     ]
-    part["opponents"] = [_row(pooled, model) for model in pooled.models() if model != OWN]
+    rows = {model: _row(pooled, model) for model in pooled.models() if model != OWN}
+    part["adapted"] = rows.pop(ADAPTED, None)
+    part["opponents"] = list(rows.values())
     part["notes"] = _notes(pooled)
     return part
 

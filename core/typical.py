@@ -23,7 +23,7 @@ def window_levels(values: np.ndarray) -> np.ndarray:
 
     `values` (windows, channels, samples), scaled as for the model.
     """
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), values.shape[1] * values.shape[2])
     return np.stack([np.log10(flat.std(1) + 1e-6), flat.mean(1)], axis=1)
 
 

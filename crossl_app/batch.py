@@ -20,8 +20,10 @@ from typing import Any
 from rich.console import Console
 
 from core.checkpoint import write_json
-from core.config import RunConfig, load_run_file
+from core.config import RunConfig, check_steps, load_run_file
 from core.errors import ConfigError, CrosslError, OutputError
+from core.find_recordings import field_names
+from core.modalities import AUTO, load_preset
 from core.progress import Cancelled, Progress, RunContext
 from core.run_folder import RunFolder
 from crossl_app.exit_status import FAILED, INTERRUPTED, OK, SOME_FAILED, WRONG_COMMAND
@@ -99,10 +101,21 @@ def _configure(command: BatchCommand) -> RunConfig | None:
     if command.seed is not None:
         assignments.append(f"seed={command.seed}")
     config = load_run_file(command.run_file, assignments)
+    check_steps(config)
+    for source in config.recordings.sources:
+        field_names(source.pattern)
+    if isinstance(config.modalities, str) and config.modalities != AUTO:
+        load_preset(config.modalities)
     root = _data_root(command, config)
     if not root.is_dir():
         raise ConfigError(f"{root}: there is no such folder to look for recordings in.")
-    return config
+    if config.finetune.start_from is None:
+        return config
+    start = command.run_file.resolve().parent / Path(config.finetune.start_from).expanduser()
+    if not (start / "model.json").is_file():
+        raise ConfigError(f"finetune.from: there is no model.json in {start}.")
+    finetune = config.finetune.model_copy(update={"start_from": str(start)})
+    return config.model_copy(update={"finetune": finetune})
 
 
 def _run(
@@ -132,6 +145,8 @@ def _run(
         report["error"] = "interrupted; say --resume to go on"
         _say("interrupted: what was finished is kept; --resume goes on from there.")
         return INTERRUPTED
+    except ConfigError:
+        raise  # the run file is wrong after all: said like any wrong key, and no report
     except CrosslError as error:
         report["status"] = "error"
         report["error"] = str(error)

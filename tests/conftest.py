@@ -11,7 +11,7 @@ from typing import Any
 
 # Before anything imports Qt, numpy or torch.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: threads only wait
 
 import numpy as np
 import pytest
@@ -127,7 +127,7 @@ class SmallStudy:
             "labels": {"kind": "column", "column": "activity", "classes": ["rest", "walk"]},
             "model": {
                 "preset": "fast",
-                "encoder": {"code": 8, "width": 4, "latent_steps": 5},
+                "encoder": {"code": 8, "widths": [4, 4, 4], "scales_s": [0.25], "latent_steps": 5},
                 "aggregator": {"hidden": [8], "output": 8},
             },
             "pretrain": {"epochs": 2, "batch_size": 16, "loss": {"expander": [16]}},

@@ -54,7 +54,7 @@ def test_a_minimal_run_file_gets_all_steps_and_the_recommended_preset() -> None:
         ({"pretrain": {"loss": {"invarience": 3}}}, "pretrain.loss.invarience", "invariance"),
         ({"finetune": {"form": "x"}}, "finetune.form", "from"),
         ({"evaluate": {"fold": 3}}, "evaluate.fold", "folds"),
-        ({"model": {"encoder": {"wdth": 3}}}, "model.encoder.wdth", "width"),
+        ({"model": {"encoder": {"kernl": 3}}}, "model.encoder.kernl", "kernel"),
         ({"windows": {"length_s": 2, "hopp_s": 1}}, "windows.hopp_s", "hop_s"),
         (
             {"labels": {"kind": "column", "column": "x", "clases": []}},

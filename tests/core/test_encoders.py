@@ -107,7 +107,7 @@ def test_strided_encoders_work_at_any_rate_and_length(
 ) -> None:
     torch.manual_seed(0)
     encoder = StridedEncoder(
-        channels, rate_hz, samples, code=8, width=8, pool=pool, dilated_layers=dilated,
+        channels, rate_hz, samples, code=8, widths=(8, 16, 32), pool=pool, dilated_layers=dilated,
         spectral_bands=bands, statistics=bool(bands), scales_s=(0.05, 0.25),
     )  # fmt: skip
     x = torch.randn(3, channels, samples, generator=source())
@@ -161,7 +161,7 @@ def test_same_convolutions_round_up_the_steps(
 @pytest.mark.parametrize("pool", ["mean", "mean_std", "mean_max"])
 def test_pooling_never_looks_at_hidden_steps(pool: str) -> None:
     torch.manual_seed(0)
-    encoder = StridedEncoder(2, 50.0, 200, code=8, width=8, pool=pool).eval()
+    encoder = StridedEncoder(2, 50.0, 200, code=8, widths=(8, 16, 32), pool=pool).eval()
     steps = encoder.sequence(torch.randn(4, 2, 200, generator=source()))
     keep = torch.rand(4, steps.shape[-1], generator=source(1)) < 0.5
     keep[:, 0] = True
@@ -174,7 +174,7 @@ def test_pooling_never_looks_at_hidden_steps(pool: str) -> None:
 
 def test_the_spectral_branch_is_dropped_where_time_is_masked() -> None:
     torch.manual_seed(0)
-    encoder = StridedEncoder(1, 50.0, 200, code=8, width=8, spectral_bands=8).eval()
+    encoder = StridedEncoder(1, 50.0, 200, code=8, widths=(8, 16, 32), spectral_bands=8).eval()
     steps = encoder.sequence(torch.randn(2, 1, 200, generator=source()))
     other = steps.clone()
     other[:, encoder.raw_channels :] += 5
@@ -225,7 +225,7 @@ def test_masked_mean_is_the_mean_of_what_is_kept() -> None:
 
 @pytest.mark.parametrize("kind", ["reference", "strided"])
 def test_encoders_are_built_from_settings(kind: str) -> None:
-    config = EncoderConfig(kind=kind, code=16, width=8, spectral_bands=4)
+    config = EncoderConfig(kind=kind, code=16, widths=(8, 16, 32), spectral_bands=4)
     encoder = build_encoder(config, 2, 50.0, 100)
     assert encoder(torch.randn(2, 2, 100, generator=source())).shape == (2, 16)
     assert encoder.code == 16

@@ -44,7 +44,7 @@ def make(
     pretrain: PretrainConfig | None = None,
 ) -> CrosslModel:
     config = ModelConfig(
-        encoder=EncoderConfig(kind=encoder, code=16, width=8, dropout=0.0),
+        encoder=EncoderConfig(kind=encoder, code=16, widths=(8, 16, 32), dropout=0.0),
         aggregator=AggregatorConfig(kind=aggregator, hidden=[24], output=12),
     )
     return CrosslModel.build(config, SHAPES, seed, pretrain)
@@ -92,9 +92,10 @@ def test_a_few_steps_lower_the_loss() -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize("strategy", ["spatial", "temporal"])
-def test_each_modality_is_encoded_once(strategy: str) -> None:
-    model = make(pretrain=settings(strategy))
+@pytest.mark.parametrize("strategies", [["spatial"], ["temporal"], ["spatial", "temporal"]])
+def test_each_modality_is_encoded_once(strategies: list[str]) -> None:
+    masking = [MaskConfig(strategy=strategy) for strategy in strategies]
+    model = make(pretrain=PretrainConfig(masking=masking, mixture="all"))
     batch, present = data()
     calls = [0] * len(SHAPES)
     encoders: Any = model.encoders
@@ -108,6 +109,29 @@ def test_each_modality_is_encoded_once(strategy: str) -> None:
         encoder.sequence = counted
     loss_of(model, batch, present)
     assert calls == [1, 1, 1]
+
+
+def test_mixtures_average_the_losses_of_all_ways_to_mask() -> None:
+    ways = [
+        MaskConfig(strategy="complementary", weight=3.0),
+        MaskConfig(strategy="temporal", weight=1.0),
+    ]
+    batch, present = data()
+    model = make(pretrain=PretrainConfig(masking=ways, mixture="all"))
+    model.eval()  # BatchNorm must not tell the calls apart
+    generator = torch.Generator().manual_seed(0)
+    both, terms = model.pretraining_loss(batch, present, generator)
+    generator.manual_seed(0)
+    parts = []
+    for way in ways:
+        model.pretrain_config = PretrainConfig(masking=[way])
+        parts.append(model.pretraining_loss(batch, present, generator))
+    expected = 0.75 * parts[0][0] + 0.25 * parts[1][0]
+    torch.testing.assert_close(both, expected, rtol=1e-4, atol=1e-5)
+    for name, value in terms.items():
+        torch.testing.assert_close(
+            value, 0.75 * parts[0][1][name] + 0.25 * parts[1][1][name], rtol=1e-4, atol=1e-5
+        )
 
 
 def test_the_same_seed_gives_the_same_weights_and_the_same_loss() -> None:
@@ -198,7 +222,7 @@ def test_a_wrong_shape_or_a_modality_left_out_is_named() -> None:
 
 def test_the_penalty_is_part_of_the_loss() -> None:
     config = ModelConfig(
-        encoder=EncoderConfig(kind="strided", code=16, width=8, kernel_l2=0.5),
+        encoder=EncoderConfig(kind="strided", code=16, widths=(8, 16, 32), kernel_l2=0.5),
         aggregator=AggregatorConfig(kind="token", hidden=[8], output=4),
     )
     zero = settings(loss=LossConfig(invariance=0, variance=0, covariance=0))

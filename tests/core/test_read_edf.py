@@ -220,7 +220,7 @@ def test_any_part_equals_that_part_of_the_whole(
     path = tmp_path_factory.mktemp("part") / "a.edf"
     path.write_bytes(blob)
     file = open_edf(path)
-    whole = np.full(600, np.nan, np.float32)
+    whole = np.full(800, np.nan, np.float32)
     whole[100 : 100 + digital.size] = digital.ravel().astype(np.float32) * 0.1
     np.testing.assert_allclose(
         file.read(1, start, start + length), whole[100 + start : 100 + start + length], atol=1e-5
@@ -417,7 +417,14 @@ def test_records_of_a_discontinuous_file_lie_at_their_time_stamps(
 
 
 def test_backward_and_wild_time_stamps_are_named(write: Callable[..., Path]) -> None:
-    stamps = ("+0\x14\x14", "+9\x14\x14", "+5\x14\x14", "+99999999999\x14\x14", "nonsense")
+    stamps = (
+        "+0\x14\x14",
+        "+9\x14\x14",
+        "+5\x14\x14",
+        "+99999999999\x14\x14",
+        "nonsense",
+        "-3\x14\x14",
+    )
     records = [[ramp(k), stamp(text)] for k, text in enumerate(stamps)]
     file = open_edf(write([make_signal(), ANNOTATIONS], records, reserved="EDF+D"))
     assert file.duration_s == 10

@@ -1,0 +1,333 @@
+"""A whole run as core does it: nothing of a tested subject is used before the test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.checkpoint import load_tensors
+from core.config import load_run_file
+from core.errors import DataError, ModelError
+from core.pipeline import run_study, start_report
+from core.progress import Cancelled, Progress, RunContext
+from core.run_folder import RunFolder
+from core.saved_model import load_model
+
+
+def study_run(
+    study: Any, output: Path, *assignments: str, context: RunContext | None = None
+) -> dict[str, Any]:
+    config = load_run_file(study.run_file, assignments)
+    folder = RunFolder(output)
+    folder.prepare(resume=True, force=False)
+    report: dict[str, Any] = {}
+    start_report(report, config)
+    run_study(config, study.folder, folder, report, context or RunContext())
+    return report
+
+
+def weights(output: Path, name: str) -> dict[str, np.ndarray]:
+    tensors, _ = load_tensors(output / "checkpoints" / f"{name}.safetensors")
+    return {key: tensor.numpy() for key, tensor in tensors.items()}
+
+
+def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def table(output: Path, name: str) -> str:
+    return (output / "predictions" / f"{name}.csv").read_text()
+
+
+FOLD_0 = ("s1", "s3", "s5")  # sorted by name, dealt out in turn to two folds
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [
+        [],
+        ["finetune.head=mlp", "finetune.epochs=3", "finetune.context_windows=1"],
+        ["finetune.mode=end_to_end", "finetune.epochs=2"],
+    ],
+    ids=["frozen linear", "frozen mlp with context", "end to end"],
+)
+def test_nothing_of_a_held_out_subject_is_used_in_its_fold(
+    small_study: Any, tmp_path: Path, assignments: list[str]
+) -> None:
+    options = [*assignments, 'evaluate.opponents=["random_forest", "random_encoders"]']
+    study_run(small_study, tmp_path / "one", *options)
+    # Other signals, at a hundred times the size, and other labels.
+    data = small_study.signals(77)
+    swapped = np.where(data["activity"] == "walk", "rest", "walk").astype(object)
+    small_study.write("s1", 77, ax=data["ax"] * 100, gx=data["gx"] * 100, activity=swapped)
+    study_run(small_study, tmp_path / "two", *options)
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert equal(weights(one, "pretrain-own-0"), weights(two, "pretrain-own-0"))
+    for untouched in ("s3", "s5"):
+        assert table(one, untouched) == table(two, untouched)
+    first, second = weights(one, "fold-0"), weights(two, "fold-0")
+    tail = {name for name in first if name.startswith("p/")}
+    assert any(name.startswith("p/random_forest") for name in tail)
+    for name in tail:  # windows of s3 and s5 follow the 30 of s1
+        np.testing.assert_array_equal(first[name][30:], second[name][30:])
+    assert not equal(weights(one, "pretrain-own-1"), weights(two, "pretrain-own-1"))
+
+
+def test_labels_have_no_part_in_pretraining(small_study: Any, tmp_path: Path) -> None:
+    study_run(small_study, tmp_path / "one", 'steps=["pretrain"]')
+    for number in range(1, 6):
+        data = small_study.signals(number)
+        swapped = np.where(data["activity"] == "walk", "rest", "walk").astype(object)
+        small_study.write(f"s{number}", number, activity=swapped)
+    study_run(small_study, tmp_path / "two", 'steps=["pretrain"]')
+    one, two = weights(tmp_path / "one", "pretrain-own-final"), None
+    two = weights(tmp_path / "two", "pretrain-own-final")
+    assert equal(one, two)
+
+
+def test_unlabelled_recordings_take_part_in_pretraining_alone(
+    small_study: Any, tmp_path: Path
+) -> None:
+    none = np.full(1200, "", object)
+    small_study.write("s4", 4, activity=none)
+    report = study_run(small_study, tmp_path / "out")
+    for fold in report["evaluation"]["folds"]:
+        assert "s4" in fold["pretrain_subjects"]
+        assert "s4" not in fold["train_subjects"] + fold["test_subjects"]
+    assert set(report["evaluation"]["per_subject"]) == {"s1", "s2", "s3", "s5"}
+    rows = table(tmp_path / "out", "s4").splitlines()[1:]
+    assert len(rows) == 30
+    assert all(row.split(",")[2:4] == ["final", ""] for row in rows)
+
+    entry = next(one for one in report["recordings"] if one["id"] == "s4")
+    assert (entry["windows"], entry["labelled_windows"]) == (30, 0)
+    (small_study.folder / "s4.csv").unlink()
+    study_run(small_study, tmp_path / "without")
+    assert not equal(
+        weights(tmp_path / "out", "pretrain-own-0"), weights(tmp_path / "without", "pretrain-own-0")
+    )
+
+
+def test_locked_subjects_are_tested_alone_and_trained_on_never(
+    small_study: Any, tmp_path: Path
+) -> None:
+    locked = 'evaluate.test_subjects=["s2", "s5"]'
+    report = study_run(small_study, tmp_path / "one", locked)
+    (fold,) = report["evaluation"]["folds"]
+    assert fold["fold"] == "locked"
+    assert fold["test_subjects"] == ["s2", "s5"]
+    assert fold["pretrain_subjects"] == ["s1", "s3", "s4"]
+    assert set(report["evaluation"]["per_subject"]) == {"s2", "s5"}
+    assert table(tmp_path / "one", "s2").splitlines()[1].split(",")[2] == "locked"
+
+    small_study.write("s5", 99)
+    study_run(small_study, tmp_path / "two", locked)
+    model = "model/weights.safetensors"
+    assert (tmp_path / "one" / model).read_bytes() == (tmp_path / "two" / model).read_bytes()
+
+
+def test_a_locked_subject_that_is_not_there_is_a_sentence(small_study: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="s22"):
+        study_run(small_study, tmp_path / "out", 'evaluate.test_subjects=["s22"]')
+
+
+def test_a_modality_absent_from_a_recording_is_left_out_there_and_used_elsewhere(
+    small_study: Any, tmp_path: Path
+) -> None:
+    small_study.write("s3", 3, gx=None)
+    small_study.write("s4", 4, gx=np.full(1200, 7.0))  # flat: disconnected
+    gone = small_study.signals(5)["gx"].copy()
+    gone[400:800] = np.nan
+    small_study.write("s5", 5, gx=gone)
+    report = study_run(small_study, tmp_path / "out")
+    shares = {entry["id"]: entry["present_share"] for entry in report["recordings"]}
+    assert shares["s1"] == {"acc": 1.0, "gyro": 1.0}
+    assert shares["s3"] == shares["s4"] == {"acc": 1.0, "gyro": 0.0}
+    assert shares["s5"]["gyro"] == pytest.approx(20 / 30)
+    for name in ("s3", "s4"):
+        for row in table(tmp_path / "out", name).splitlines()[1:]:
+            cells = row.split(",")
+            assert cells[8:] == ["acc", "0.000000", cells[10], ""]
+            assert cells[4] in ("rest", "walk")
+    subsets = {tuple(row["kept"]): row for row in report["robustness"]["subsets"]}
+    assert subsets["acc", "gyro"]["windows"] == 150
+    assert subsets["gyro",]["windows"] == 80  # empty intersections are left out and counted
+    assert subsets["gyro",]["left_out"] == 70
+
+
+def test_a_window_with_nothing_present_has_no_prediction(small_study: Any, tmp_path: Path) -> None:
+    data = small_study.signals(1)
+    for name in ("ax", "ay", "gx"):
+        data[name][200:400] = np.nan
+    small_study.write("s1", 1, **{name: data[name] for name in ("ax", "ay", "gx")})
+    report = study_run(small_study, tmp_path / "out")
+    rows = [row.split(",") for row in table(tmp_path / "out", "s1").splitlines()[1:]]
+    empty = [row for row in rows if not row[4]]
+    assert [row[0] for row in empty] == ["10", "12", "14", "16", "18"]
+    assert all(row[3] == "walk" and set(row[4:]) == {""} for row in empty)
+    assert report["evaluation"]["left_out"] == 5
+
+
+def test_a_run_of_pretraining_alone_saves_a_model_without_a_classifier(
+    small_study: Any, tmp_path: Path
+) -> None:
+    small_study.document.pop("labels")
+    small_study.write_run_file()
+    report = study_run(small_study, tmp_path / "out", 'steps=["pretrain"]')
+    assert report["evaluation"] is None
+    assert load_model(tmp_path / "out" / "model").classifier is None
+    assert not (tmp_path / "out" / "predictions").exists()
+
+
+@pytest.mark.parametrize("steps", [2, 9, 14, 20, 26, 33, 45])
+def test_a_run_stopped_anywhere_resumes_to_the_same_tables(
+    small_study: Any, tmp_path: Path, steps: int, finished_run: Any
+) -> None:
+    seen: list[Progress] = []
+
+    def note(progress: Progress) -> None:
+        if progress.stage:
+            seen.append(progress)
+
+    context = RunContext(note, lambda: len(seen) >= steps)
+    with pytest.raises(Cancelled):
+        study_run(small_study, tmp_path / "out", context=context)
+    assert len(seen) == steps
+    assert not (tmp_path / "out" / "cache").exists()
+    study_run(small_study, tmp_path / "out")
+    for number in range(1, 6):
+        assert table(tmp_path / "out", f"s{number}") == table(finished_run[1], f"s{number}")
+
+
+def test_a_changed_recording_is_noticed_when_resuming(small_study: Any, tmp_path: Path) -> None:
+    study_run(small_study, tmp_path / "out")
+    small_study.write("s2", 50)
+    study_run(small_study, tmp_path / "out")
+    study_run(small_study, tmp_path / "fresh")
+    for number in range(1, 6):
+        assert table(tmp_path / "out", f"s{number}") == table(tmp_path / "fresh", f"s{number}")
+
+
+def test_every_opponent_adaptation_and_dedicated_heads_stand_in_the_report(
+    small_study: Any, tmp_path: Path
+) -> None:
+    opponents = [
+        "majority", "random_forest", "logistic_regression", "gradient_boosting", "supervised",
+        "supervised_dropout", "random_encoders", "reference",
+    ]  # fmt: skip
+    report = study_run(
+        small_study, tmp_path / "out", f"evaluate.opponents={json.dumps(opponents)}",
+        "evaluate.adapt=true", "robustness.dedicated=true", "evaluate.reference_epochs=1",
+        "finetune.epochs=2", "evaluate.budgets=[0.1]", "evaluate.budget_seeds=2",
+    )  # fmt: skip
+    rows = {row["name"]: row for row in report["evaluation"]["opponents"]}
+    assert set(rows) == {*opponents, "own_adapted", "random_forest_adapted"}
+    assert [name for name, row in rows.items() if row["transductive"]] == [
+        "own_adapted",
+        "random_forest_adapted",
+    ]
+    for row in rows.values():
+        assert [line["budget"] for line in row["label_efficiency"]] == [0.1, 1.0]
+        assert [line["seeds"] for line in row["label_efficiency"]] == [2, 1]
+    kept = [row["kept"] for row in report["robustness"]["dedicated"]]
+    assert sorted(kept) == [["acc"], ["gyro"]]
+    assert all(row["forest_macro_f1"] is not None for row in report["robustness"]["dedicated"])
+
+
+def pretrained(study: Any, output: Path, *names: str) -> Path:
+    """A model pretrained on some of the study's people."""
+    values = json.dumps({"subject": list(names)})
+    study_run(study, output, 'steps=["pretrain"]', f"recordings.sources.0.values={values}")
+    return output / "model"
+
+
+def test_a_run_starts_from_a_saved_model_and_keeps_its_encoders(
+    small_study: Any, tmp_path: Path
+) -> None:
+    model = pretrained(small_study, tmp_path / "first", "s1", "s2")
+    report = study_run(
+        small_study, tmp_path / "out", f"finetune.from={model}",
+        'recordings.sources.0.values={"subject": ["s3", "s4", "s5"]}',
+    )  # fmt: skip
+    assert report["pretraining"]["runs"] == []
+    assert report["evaluation"]["macro_f1"] is not None
+    first = load_model(model).model.state_dict()
+    second = load_model(tmp_path / "out" / "model").model.state_dict()
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_a_model_that_has_seen_a_subject_is_not_tested_on_it(
+    small_study: Any, tmp_path: Path
+) -> None:
+    model = pretrained(small_study, tmp_path / "first", "s1", "s2")
+    with pytest.raises(DataError, match=r"trained on recordings of s1, s2"):
+        study_run(small_study, tmp_path / "out", f"finetune.from={model}")
+    # Renaming a file does not hide it.
+    (small_study.folder / "s1.csv").rename(small_study.folder / "s9.csv")
+    (small_study.folder / "s2.csv").unlink()
+    with pytest.raises(DataError, match=r"trained on recordings of s9"):
+        study_run(small_study, tmp_path / "out2", f"finetune.from={model}")
+
+
+def test_a_model_that_has_seen_others_is_tested_on_locked_subjects(
+    small_study: Any, tmp_path: Path
+) -> None:
+    model = pretrained(small_study, tmp_path / "first", "s1", "s2")
+    report = study_run(
+        small_study, tmp_path / "out", f"finetune.from={model}", 'evaluate.test_subjects=["s5"]'
+    )
+    assert set(report["evaluation"]["per_subject"]) == {"s5"}
+
+
+def test_what_a_first_model_has_seen_is_known_to_the_models_made_from_it(
+    small_study: Any, tmp_path: Path
+) -> None:
+    first = pretrained(small_study, tmp_path / "first", "s1", "s2")
+    study_run(
+        small_study, tmp_path / "second", f"finetune.from={first}",
+        'steps=["finetune", "predict"]',
+        'recordings.sources.0.values={"subject": ["s3", "s4"]}',
+    )  # fmt: skip
+    with pytest.raises(DataError, match="trained on recordings of s1, s2, s3, s4"):
+        study_run(small_study, tmp_path / "out", f"finetune.from={tmp_path / 'second' / 'model'}")
+
+
+def test_a_model_serves_other_classes_than_it_was_trained_for(
+    small_study: Any, tmp_path: Path
+) -> None:
+    study_run(small_study, tmp_path / "first", 'steps=["pretrain", "finetune"]')
+    mapping = '{"rest": "still", "walk": "moving"}'
+    report = study_run(
+        small_study, tmp_path / "out", f"finetune.from={tmp_path / 'first' / 'model'}",
+        'steps=["finetune", "predict"]', f"labels.mapping={mapping}",
+        'labels.classes=["still", "moving"]',
+    )  # fmt: skip
+    assert report["classes"] == ["still", "moving"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["windows.length_s=4", "model.encoder.code=12", "model.preset=recommended"],
+)
+def test_a_model_that_does_not_fit_the_run_file_is_a_sentence_or_wins(
+    small_study: Any, tmp_path: Path, change: str
+) -> None:
+    model = pretrained(small_study, tmp_path / "first", "s1", "s2")
+    try:
+        study_run(
+            small_study, tmp_path / "out", f"finetune.from={model}", change,
+            'steps=["finetune", "predict"]',
+        )  # fmt: skip
+    except (ModelError, DataError) as error:
+        assert "finetune.from" in str(error) or str(model) in str(error)
+    else:
+        assert change != "windows.length_s=4"
+
+
+def test_a_missing_starting_model_is_named(small_study: Any, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nowhere"):
+        study_run(small_study, tmp_path / "out", "finetune.from=nowhere")
