@@ -53,7 +53,8 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
     """Save tensors, and plain values beside them, as one safetensors file, atomically."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies, because safetensors refuses two names for the same memory.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     write_atomically(path, save(plain, metadata={STATE_KEY: json.dumps(state, allow_nan=False)}))
 
 

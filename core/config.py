@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from core.errors import ConfigError
 
 SCHEMA_VERSION = 1
+LARGEST_RUN_FILE = 1 << 24
 Step = Literal["pretrain", "finetune", "evaluate", "predict", "robustness"]
 STEPS: tuple[Step, ...] = typing.get_args(Step)
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -447,8 +448,9 @@ class FinetuneConfig(Strict):
     l2: Annotated[float, Field(ge=0)] = 200.0
     """L2 penalty on the weights of a `linear` head, 1 / C in scikit-learn's terms; for an `mlp`
     head a hundred-thousandth of it is the weight decay."""
-    class_weights: bool = True
-    """Weigh classes by the inverse of how often they occur."""
+    class_weights: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """How much rare classes are lifted: each class is weighed by its frequency to the power of
+    minus this; 0: all windows alike, 1: all classes alike."""
     modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Weight of windows with modalities taken away, in training the head."""
     epochs: Annotated[int, Field(ge=1)] = 60
@@ -571,11 +573,15 @@ def load_run_file(path: Path, assignments: Sequence[str] = ()) -> RunConfig:
     Raises ConfigError that names every wrong key and value at once.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
+        with path.open("rb") as file:
+            content = file.read(LARGEST_RUN_FILE + 1)
+        text = content.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such run file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the run file cannot be read ({error}).") from None
+    if len(content) > LARGEST_RUN_FILE:
+        raise ConfigError(f"{path}: far too large for a run file.")
     try:
         document = json.loads(text, object_pairs_hook=_no_key_twice)
     except json.JSONDecodeError as error:

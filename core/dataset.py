@@ -373,7 +373,8 @@ def _check_found(
     if not any(modality.found for modality in resolved.modalities):
         raise RecordingError(
             f"{_name(recording)}: no channel for any modality ({', '.join(scheme.names)}); "
-            f"channels: {', '.join(_labels(recording)) or 'none'}."
+            f"channels: {', '.join(_labels(recording)) or 'none'}. "
+            + " ".join(dict.fromkeys(finding.message for finding in resolved.findings))
         )
 
 
@@ -590,21 +591,13 @@ class WindowSet:
 
     def _count(self, modality: str) -> Moments:
         channels, samples = self.shape(modality)
-        parts: list[tuple[np.ndarray, ...]] = []
-        origin = np.zeros(channels, np.float32)
-        known = np.zeros(channels, bool)
         step = max(1, (1 << 20) // (channels * samples))
-        for low in range(0, len(self), step):
-            values = self.gather(np.arange(low, min(low + step, len(self))), modality)
-            if not known.all():  # any recorded value of the channel will do
-                there = ~np.isnan(values)
-                for c in np.flatnonzero(~known & there.any(axis=(0, 2))):
-                    fresh = np.float32(values[:, c][there[:, c]].mean())
-                    # Windows without the channel have counts of 0: no origin matters to them.
-                    origin[c], known[c] = fresh, True
-            parts.append(moments_of(values, origin))
-        count, total, squares = (np.concatenate(p) for p in zip(*parts, strict=True))
-        return Moments(count, total, squares, origin.astype(np.float64))
+        parts = [
+            moments_of(self.gather(np.arange(low, min(low + step, len(self))), modality))
+            for low in range(0, len(self), step)
+        ]
+        count, mean, squares = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Moments(count, mean, squares)
 
     def fit_scaling(self, indices: np.ndarray) -> Scaling:
         """Scaling by the statistics of the given windows, such as those of training subjects."""
@@ -652,7 +645,7 @@ def iterate_windows(
     windows: WindowsConfig,
     *,
     starts_s: np.ndarray | None = None,
-    block_s: float = 600.0,
+    block_s: float = 500.0,
 ) -> Iterator[WindowBlock]:
     """The windows of a recording, a block of time after the other.
 

@@ -152,10 +152,13 @@ def class_shares(labels: np.ndarray, classes: int) -> torch.Tensor:
     return torch.from_numpy(counts / counts.sum())
 
 
-def class_weights(labels: np.ndarray, classes: int) -> torch.Tensor:
-    """Weights (classes,) inverse to frequency, mean 1 over windows; 0 for classes not there."""
+def class_weights(labels: np.ndarray, classes: int, power: float) -> torch.Tensor:
+    """Weights (classes,): frequency to the power of -`power`, 0 for classes not there.
+
+    Their mean over the windows is 1.
+    """
     counts = np.bincount(labels, minlength=classes).astype(np.float64)
-    weights = np.divide(1.0, counts, out=np.zeros_like(counts), where=counts > 0)
+    weights = np.where(counts > 0, np.maximum(counts, 1) ** -power, 0.0)
     return torch.from_numpy((weights * len(labels) / (weights * counts).sum()).astype(np.float32))
 
 
@@ -341,10 +344,8 @@ def _masked_features(
     flat = weights.flatten()
     used = flat > 0
     repeated = targets.repeat(len(masks))[used]
-    balance = torch.ones(len(repeated))
-    if config.class_weights:
-        classes = len(classifier.class_shares)
-        balance = class_weights(train.labels, classes)[repeated]
+    classes = len(classifier.class_shares)
+    balance = class_weights(train.labels, classes, config.class_weights)[repeated]
     return _Masked(torch.cat(features)[used], repeated, flat[used] * balance)
 
 
@@ -366,7 +367,7 @@ def _validation_loss(
     logits: np.ndarray, held_out: LabelledWindows, config: FinetuneConfig, classes: int
 ) -> float:
     targets = torch.as_tensor(held_out.labels, dtype=torch.long)
-    weights = class_weights(held_out.labels, classes) if config.class_weights else None
+    weights = class_weights(held_out.labels, classes, config.class_weights)
     return float(functional.cross_entropy(torch.as_tensor(logits).float(), targets, weight=weights))
 
 
@@ -436,7 +437,7 @@ def finetune_end_to_end(
             ],
             weight_decay=1e-2,
         )
-        weights = class_weights(train.labels, classes) if config.class_weights else None
+        weights = class_weights(train.labels, classes, config.class_weights).to(device)
         best = _Best(classifier)
         for epoch in range(config.epochs):
             classifier.train()
@@ -450,7 +451,7 @@ def finetune_end_to_end(
                 loss = functional.cross_entropy(
                     logits,
                     torch.as_tensor(chosen.labels, dtype=torch.long, device=device),
-                    weight=None if weights is None else weights.to(device),
+                    weight=weights,
                 )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()

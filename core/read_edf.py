@@ -273,7 +273,11 @@ class EdfFile(SignalFile):
                 # One zero more per record keeps lists of neighbouring records apart.
                 padded = np.zeros((len(rows), width + 1), np.uint8)
                 padded[:, :width] = rows
-                for match in _TOKEN.finditer(padded.tobytes()):
+                bare, seconds = _bare_stamps(padded)
+                if number == 0 and header.plus:
+                    stamps[first : first + len(rows)][bare] = seconds[bare]
+                others = np.flatnonzero(~bare)
+                for match in _TOKEN.finditer(padded[others].tobytes()):
                     place, inside = divmod(match.start(), width + 1)
                     head, *texts = match.group().split(b"\x14")
                     onset = _ONSET.fullmatch(head)
@@ -282,7 +286,7 @@ class EdfFile(SignalFile):
                         continue
                     time_s = float(onset.group(1))
                     if inside == 0 and number == 0 and header.plus and texts[0] == b"":
-                        stamps[first + place] = time_s
+                        stamps[first + others[place]] = time_s
                     for text in texts:
                         if text:
                             decoded, clean = _decode(text)
@@ -416,6 +420,26 @@ class EdfFile(SignalFile):
                     f"{sum(gap.duration_s for gap in self.gaps):g} s in all; the gaps were kept.",
                 )
             )
+
+
+def _bare_stamps(records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which records hold a time stamp in whole seconds and nothing else, and the seconds.
+
+    Nearly all do, and the general way takes ten times as long. `records` uint8 (n, bytes); returns
+    bool (n,) and float64 (n,), undefined where False.
+    """
+    end = (records == 0x14).argmax(axis=1)
+    row = np.arange(len(records))
+    after = records[row, np.minimum(end + 1, records.shape[1] - 1)]
+    bare = (records[:, 0] == ord("+")) & (end >= 2) & (end <= 13) & (after == 0x14)
+    bare &= np.count_nonzero(records, axis=1) == end + 2
+    seconds = np.zeros(len(records))
+    for column in range(1, int(end[bare].max(initial=0))):
+        digit = records[:, column].astype(np.float64) - ord("0")
+        inside = column < end
+        bare &= ~inside | ((digit >= 0) & (digit <= 9))
+        seconds = np.where(inside, 10 * seconds + digit, seconds)
+    return bare, seconds
 
 
 # ---------------------------------------------------------------- memory maps

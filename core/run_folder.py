@@ -69,6 +69,12 @@ class RunFolder:
             else:
                 target.unlink(missing_ok=True)
 
+    def remove_if_only_log(self) -> None:
+        """Remove a folder in which a run left nothing but its log."""
+        if [entry.name for entry in self.path.iterdir()] == [self.log.name]:
+            self.log.unlink()
+            self.path.rmdir()
+
     def drop_cache(self) -> None:
         """Remove what only this run needed."""
         shutil.rmtree(self.cache, ignore_errors=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors.torch import save
 
 from core.checkpoint import load_tensors, replace_folder
@@ -73,7 +72,7 @@ def load_model(folder: Path) -> SavedModel:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder}: no trained model is here (there is no model.json).") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read ({error}).") from None
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise ModelError(f"{path}: this is not a model of crossl-app.")
@@ -84,7 +83,7 @@ def load_model(folder: Path) -> SavedModel:
         )
     try:
         return _build(folder, document)
-    except (KeyError, TypeError, ValueError, ValidationError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ModelError(f"{path}: damaged ({type(error).__name__}: {error}).") from None
 
 
@@ -97,6 +96,10 @@ def _build(folder: Path, document: dict[str, Any]) -> SavedModel:
         tuple(ModalityConfig.model_validate(values) for values in document["modalities"])
     )
     classes = tuple(document["classes"])
+    if not shapes or len(shapes) != len(scheme.modalities):
+        raise ValueError(f"{len(shapes)} shapes for {len(scheme.modalities)} modalities")
+    if not isinstance(document["data"]["files"], list):
+        raise ValueError("data.files is no list")
     model = CrosslModel.build(config.model, shapes, seed=0)
     classifier = (
         Classifier(model, config.finetune, len(classes)) if document["fine_tuned"] else None

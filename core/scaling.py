@@ -1,7 +1,7 @@
 """Scaling of modalities by mean and deviation: of the training windows, or of each window.
 
 Figures are taken per channel over all recorded samples of the windows given, in float64, from
-moments that are summed window by window: any choice of windows costs a sum. Statistics of the
+moments of each window: any choice of windows costs a sum. Statistics of the
 tested subject's own windows (`fit_subjects`) use unlabelled test data: they are transductive, and
 only for those who ask for adaptation.
 """
@@ -25,28 +25,29 @@ CACHE_SAMPLES = 1 << 16
 
 @dataclass(frozen=True)
 class Moments:
-    """Per window and channel: number of recorded samples, their sum and sum of squares.
+    """Per window and channel: number of recorded samples, their mean, and their spread about it.
 
-    float64, each (windows, channels). Squares are of the distance from `origin` (channels,),
-    which keeps them exact for signals far from zero.
+    float64, each (windows, channels); `squares` are sums of squared distances from the window's
+    own mean. Nothing in a window's moments depends on another window, so that statistics of
+    training windows are the same to the last bit whatever the others hold.
     """
 
     count: np.ndarray
-    total: np.ndarray
+    mean: np.ndarray
     squares: np.ndarray
-    origin: np.ndarray
 
     def statistics(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of each channel over windows, float64 (channels,).
 
-        A channel that no window has gets 0 and 1; a constant one its value and 1.
+        A channel that no window has gets 0 and 1; a constant one its value and 1. Windows are
+        joined as Chan, Golub and LeVeque 1983 do.
         """
-        count = self.count[indices].sum(axis=0)
-        n = np.maximum(count, 1)
-        shifted = self.total[indices].sum(axis=0) / n
-        variance = np.maximum(self.squares[indices].sum(axis=0) / n - shifted**2, 0)
-        mean = np.where(count > 0, self.origin + shifted, 0.0)
-        return mean, floored(mean, np.sqrt(variance))
+        count, mean = self.count[indices], self.mean[indices]
+        n = np.maximum(count.sum(axis=0), 1)
+        whole = (count * mean).sum(axis=0) / n
+        between = (count * (mean - whole) ** 2).sum(axis=0)
+        deviation = np.sqrt((self.squares[indices].sum(axis=0) + between) / n)
+        return whole, floored(whole, deviation)
 
 
 def floored(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
@@ -55,30 +56,28 @@ def floored(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     return np.where(constant, 1.0, deviation)
 
 
-def moments_of(windows: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Count, sum and sum of squares of windows (n, channels, samples), each (n, channels)."""
-    distance = windows - origin[None, :, None]
-    missing = np.isnan(distance)
+def moments_of(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count, mean and squares, as of `Moments`, of windows (n, channels, samples) with NaN."""
+    missing = np.isnan(windows)
+    count = windows.shape[2] - missing.sum(axis=2).astype(np.float64)
+    n = np.maximum(count, 1)
+    near = np.nansum(windows, axis=2, dtype=np.float64) / n
+    distance = windows - near.astype(np.float32)[:, :, None]
     if missing.any():
         distance[missing] = 0
-        count = windows.shape[2] - missing.sum(axis=2).astype(np.float64)
-    else:
-        count = np.full(windows.shape[:2], float(windows.shape[2]))
-    total = distance.sum(axis=2, dtype=np.float64)
-    return count, total, np.einsum("nct,nct->nc", distance, distance, dtype=np.float64)
+    # `near` was rounded to float32, so what is left about it is taken out again.
+    rest = distance.sum(axis=2, dtype=np.float64)
+    squares = np.einsum("nct,nct->nc", distance, distance, dtype=np.float64) - rest**2 / n
+    return count, near.astype(np.float32) * (count > 0) + rest / n, np.maximum(squares, 0)
 
 
 def _scale_each(values: np.ndarray, out: np.ndarray) -> None:
     """Each channel of each window by its own mean and deviation."""
-    origin = np.zeros(values.shape[1], np.float32)
-    count, total, _ = moments_of(values, origin)
-    mean = total / np.maximum(count, 1)
+    count, mean, squares = moments_of(values)
+    deviation = np.sqrt(squares / np.maximum(count, 1))
     np.subtract(values, mean.astype(np.float32)[:, :, None], out=out)
-    # Again from there, because figures far from zero lose digits.
-    count, total, squares = moments_of(out, origin)
-    n = np.maximum(count, 1)
-    rest = total / n
-    deviation = np.sqrt(np.maximum(squares / n - rest**2, 0))
+    # Means far from zero lose digits in float32: what is left is taken out again.
+    _, rest, _ = moments_of(out)
     out -= rest.astype(np.float32)[:, :, None]
     out *= (1.0 / floored(mean, deviation)).astype(np.float32)[:, :, None]
 

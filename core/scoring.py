@@ -110,6 +110,7 @@ def group_files(files: Sequence[Path], config: RunConfig) -> list[FoundRecording
     bare = config.recordings.model_copy(update={"exclude": []})
     groups: list[FoundRecording] = []
     left = dict(wanted)
+    taken: set[str] = set()
     depth = max(len(Path(source.pattern).parts) for source in bare.sources)
     for root in sorted({path.parents[min(depth, len(path.parents)) - 1] for path in wanted}):
         try:
@@ -119,10 +120,10 @@ def group_files(files: Sequence[Path], config: RunConfig) -> list[FoundRecording
         for one in found:
             given = tuple(file for file in one.files if file.path.resolve() in left)
             if given:
-                groups.append(replace(one, files=given, error=None))
+                name = _free_name(one.id, taken)
+                groups.append(replace(one, id=name, files=given, error=None))
                 for file in given:
                     del left[file.path.resolve()]
-    taken = {one.id for one in groups}
     for path in left.values():
         name = _free_name(path.name.split(".")[0] or "recording", taken)
         source = bare.sources[0]
@@ -225,19 +226,15 @@ def _own_scaling(
     Raises CrosslError where one of them cannot be read.
     """
     parts: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in saved.scheme.names}
-    origins: dict[str, np.ndarray] = {}
     for recording in recordings:
         for block in iterate_windows(recording, saved.scheme, saved.config.windows):
             context.step(f"measuring {recording.subject}", int(block.windows.starts_s[-1]))
             for name, values in block.signals.items():
-                if name not in origins:
-                    filled = np.where(np.isnan(values), np.float32(0), values)
-                    origins[name] = filled.mean(axis=(0, 2))
-                parts[name].append(moments_of(values, origins[name]))
+                parts[name].append(moments_of(values))
     moments = {}
     for name, found in parts.items():
-        count, total, squares = (np.concatenate(one) for one in zip(*found, strict=True))
-        moments[name] = Moments(count, total, squares, origins[name].astype(np.float64))
+        count, mean, squares = (np.concatenate(one) for one in zip(*found, strict=True))
+        moments[name] = Moments(count, mean, squares)
     windows = len(next(iter(moments.values())).count)
     text = (
         f"Adapted to the person: scaled by all windows of {recordings[0].subject} "
@@ -254,9 +251,8 @@ def _describe(
     embedded: Embedded,
     findings: list[Finding],
 ) -> None:
-    read = [finding for source in recording.sources for finding in source.file.findings]
     resolved = resolve(saved.scheme, recording)
-    everything = [*recording.findings, *resolved.findings, *read, *findings]
+    everything = [*recording.findings, *resolved.findings, *findings]
     shares = embedded.present.float().mean(0).tolist()
     entry.update(
         duration_s=recording.duration_s,

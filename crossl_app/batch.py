@@ -52,12 +52,32 @@ def run_batch(command: BatchCommand) -> int:
     """Carry out a batch command; returns the exit status. ConfigError when it is wrong."""
     config = _configure(command)
     folder = RunFolder(command.output)
+    fresh = not command.output.is_dir() or not any(command.output.iterdir())
     try:
         folder.prepare(resume=command.resume, force=command.force)
     except OutputError as error:
         print(f"crossl-app: {error}", file=sys.stderr)
         return WRONG_COMMAND
     report: dict[str, Any] = {}
+    try:
+        status = _run_and_report(command, config, folder, report)
+    except ConfigError:
+        if fresh:
+            folder.remove_if_only_log()
+        raise
+    if report.get("recordings") and status in (OK, SOME_FAILED, INTERRUPTED):
+        from core.report import console_tables
+
+        console_tables(report, Console())
+    if folder.html.exists():
+        print(f"Report: {folder.html}")
+    return status
+
+
+def _run_and_report(
+    command: BatchCommand, config: RunConfig | None, folder: RunFolder, report: dict[str, Any]
+) -> int:
+    """Run, and write the report whatever happens; returns the exit status."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with _logging_to(folder.log), ProgressLines(errors) as lines, _stop_on_signal() as stop:
 
@@ -73,12 +93,6 @@ def run_batch(command: BatchCommand) -> int:
         except OutputError as error:
             _say(str(error))
             status = FAILED
-    if report.get("recordings") and status in (OK, SOME_FAILED, INTERRUPTED):
-        from core.report import console_tables
-
-        console_tables(report, Console())
-    if folder.html.exists():
-        print(f"Report: {folder.html}")
     return status
 
 
@@ -151,6 +165,14 @@ def _run(
         report["status"] = "error"
         report["error"] = str(error)
         _say(str(error))
+        return FAILED
+    except MemoryError:
+        report["status"] = "error"
+        report["error"] = (
+            "The memory of this machine is not enough. Look for a rate or a window length that is "
+            "far too large, or close other programs."
+        )
+        _say(report["error"])
         return FAILED
     except OSError as error:
         report["status"] = "error"

@@ -55,7 +55,7 @@ def _processor() -> str:
 def measure(say: Callable[[str], None]) -> list[Figure]:
     """All figures, in the table's order."""
     say("encoders …")
-    figures = bench_encoder.measure(rounds=5)
+    figures = bench_encoder.measure(rounds=3)
     say("subsets of modalities …")
     figures.append(subsets_over_plain(rounds=7))
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +79,8 @@ def show(figures: list[Figure], console: Console) -> None:
 
 
 def main() -> None:
-    console = Console()
+    # A pipe has no width of its own: long lines are then left whole.
+    console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
     description = machine()
     console.print(description)
     started = time.perf_counter()

@@ -75,7 +75,15 @@ def save_fresh_model(night: Path, folder: Path) -> Path:
     )
     classifier = Classifier(model, config.finetune, len(classes))
     saved = SavedModel(
-        config, scheme, shapes, scaling, classes, model, classifier, typical={}, about={}
+        config,
+        scheme,
+        shapes,
+        scaling,
+        classes,
+        model,
+        classifier,
+        typical={},
+        about={"data": {"files": []}},
     )
     save_model(folder, saved)
     return folder

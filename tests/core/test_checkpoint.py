@@ -38,6 +38,14 @@ def test_a_view_into_a_larger_tensor_is_saved_alone(tmp_path: Path) -> None:
     assert (tmp_path / "x").stat().st_size < 500
 
 
+def test_two_names_for_the_same_memory_are_saved_both(tmp_path: Path) -> None:
+    values = torch.arange(6.0)
+    save_tensors(tmp_path / "x", {"a": values, "b": values[None], "c": values[:3]}, {})
+    back, _ = load_tensors(tmp_path / "x")
+    assert back["b"].tolist() == [values.tolist()]
+    assert back["c"].tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("cut", [0, 4, 20, -1])
 def test_a_file_cut_short_is_a_model_error_with_its_path(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "x.safetensors"

@@ -144,7 +144,11 @@ def test_a_key_that_is_required_is_named() -> None:
             "named twice: a",
         ),
         (
-            {"modalities": [{"name": "a", "channels": ["x"], "filter": {"low_hz": 9, "high_hz": 3}}]},
+            {
+                "modalities": [
+                    {"name": "a", "channels": ["x"], "filter": {"low_hz": 9, "high_hz": 3}}
+                ]
+            },
             "low_hz must be below high_hz",
         ),
         ({"evaluate": {"budgets": [0]}}, "evaluate.budgets.0"),
@@ -275,4 +279,12 @@ def test_deeply_nested_json_is_refused_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_text("[" * 100_000)
     with pytest.raises(ConfigError):
+        load_run_file(path)
+
+
+def test_something_endless_is_no_run_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # a sparse file: its zeros take no room
+    with pytest.raises(ConfigError, match="far too large"):
         load_run_file(path)

@@ -185,10 +185,11 @@ def test_the_validation_subjects_are_apart_from_the_training_subjects() -> None:
     assert validation_split(data.windows(np.arange(30)), 0.2, 0) is None
 
 
-def test_class_weights_are_inverse_to_frequency_with_mean_one() -> None:
+@pytest.mark.parametrize(("power", "ratio"), [(0.0, 1.0), (0.5, 3**0.5), (1.0, 3.0)])
+def test_class_weights_are_a_power_of_frequency_with_mean_one(power: float, ratio: float) -> None:
     labels = np.array([0] * 30 + [1] * 10)
-    weights = class_weights(labels, 3).numpy()
-    assert weights[1] == pytest.approx(3 * weights[0])
+    weights = class_weights(labels, 3, power).numpy()
+    assert weights[1] == pytest.approx(ratio * weights[0])
     assert weights[labels].mean() == pytest.approx(1)
     assert weights[2] == 0
 
@@ -197,12 +198,12 @@ def test_class_weights_help_the_rare_class() -> None:
     data = Data(noise=0.6)
     rare = np.flatnonzero((data.labels == 0) | (np.arange(N) % 10 == 1))
     recall = {}
-    for weighted in (False, True):
+    for weighted in (0.0, 1.0):
         config = FinetuneConfig(class_weights=weighted, calibrate=False, l2=10.0)
         classifier, embedded = frozen(data, config, chosen=rare)
         guess = classifier.probabilities(embedded).argmax(1)
         recall[weighted] = float((guess[data.labels == 1] == 1).mean())
-    assert recall[True] > recall[False]
+    assert recall[1.0] > recall[0.0]
 
 
 def test_keep_masks_cover_every_subset_once_and_weigh_each_window_the_same() -> None:

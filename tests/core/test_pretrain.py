@@ -20,9 +20,7 @@ from core.progress import Cancelled, Progress, RunContext
 
 SHAPES = (ModalityShape("acc", 2, 20.0, 40), ModalityShape("gyro", 1, 10.0, 20))
 MODEL = ModelConfig(
-    encoder=EncoderConfig(
-        code=8, widths=(4, 4, 4), scales_s=[0.25], latent_steps=5, dropout=0.2
-    ),
+    encoder=EncoderConfig(code=8, widths=(4, 4, 4), scales_s=[0.25], latent_steps=5, dropout=0.2),
     aggregator=AggregatorConfig(hidden=[8], output=8),
 )
 CONFIG = PretrainConfig(epochs=4, batch_size=8, loss=LossConfig(expander=[16]))

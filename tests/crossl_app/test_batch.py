@@ -501,7 +501,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 @pytest.fixture
 def long_study(small_study: Any) -> Any:
     """Enough epochs that a signal meets the second fold's pretraining."""
-    small_study.document["pretrain"]["epochs"] = 25
+    small_study.document["pretrain"]["epochs"] = 15
     small_study.write_run_file()
     return small_study
 
@@ -618,3 +618,23 @@ def test_a_bug_keeps_its_traceback_and_leaves_a_report(
     assert report["status"] == "error"
     assert "ZeroDivisionError" in report["error"]
     assert "Traceback" in (tmp_path / "out" / "run.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--device", "mps"], "mps"),
+        (["--set", "recordings.sources.0.pattern={subject"], "brace"),
+        (["--set", "modalities=slep"], "there is no preset 'slep'"),
+    ],
+)
+def test_what_turns_out_wrong_later_is_exit_2_as_well_and_leaves_nothing(
+    small_study, tmp_path: Path, capsys, options: list[str], part: str
+) -> None:
+    import torch
+
+    if "mps" in options and torch.backends.mps.is_available():
+        pytest.skip("this machine has the device")
+    assert small_study.run(tmp_path / "out", *options) == 2
+    assert part in one_line(capsys.readouterr().err)
+    assert small_study.run(tmp_path / "out", "--set", 'steps=["pretrain"]') == 0
