@@ -146,6 +146,26 @@ def check_classes(labels: np.ndarray) -> None:
         )
 
 
+def constant_classifier(
+    model: CrosslModel, config: FinetuneConfig, labels: np.ndarray, classes: int
+) -> Classifier:
+    """What can be learnt from one class: a classifier that always says it.
+
+    Raises DataError when there is no label at all.
+    """
+    if len(labels) == 0:
+        check_classes(labels)
+    classifier = Classifier(model, config.model_copy(update={"head": "linear"}), classes)
+    shares = class_shares(labels, classes)
+    classifier.class_shares.copy_(shares)
+    layer = classifier.head.layers
+    assert isinstance(layer, nn.Linear)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(torch.log(shares.clamp_min(1e-6)))
+    return classifier.eval()
+
+
 def class_shares(labels: np.ndarray, classes: int) -> torch.Tensor:
     """Share of each class (classes,) among training labels."""
     counts = np.bincount(labels, minlength=classes).astype(np.float32)

@@ -23,7 +23,12 @@ from core.config import (
 )
 from core.dataset import WindowSet
 from core.features import FeatureTable
-from core.finetune import LabelledWindows, finetune_end_to_end, finetune_frozen
+from core.finetune import (
+    LabelledWindows,
+    constant_classifier,
+    finetune_end_to_end,
+    finetune_frozen,
+)
 from core.model import CrosslModel
 from core.opponents import (
     FEATURE_OPPONENTS,
@@ -170,7 +175,7 @@ def final_fit(run: Run, fold: Fold) -> FinalFit:
     work = _Frozen.prepare(run, fold, run.config, OWN, "final fit")
     if "finetune" not in run.config.steps:
         return FinalFit(work.model, None, work.scaling, work.embedded, work.pretraining)
-    chosen = _labelled(run.data.windows, fold.train_windows(run.data.windows.subject))
+    chosen = labelled(run.data.windows, fold.train_windows(run.data.windows.subject))
     if run.config.predict.adapt_to_subject:
         work = work.adapted()
     classifier, embedded = work.classify(chosen, run.config.finetune, FULL, 0)
@@ -226,7 +231,7 @@ class _Frozen:
         data = run.data
         seen = fold.pretrain_windows(data.windows.subject)
         started = run.start if name == OWN else None
-        learn = "pretrain" in config.steps and not random and started is None
+        learn = not random and started is None
         model = CrosslModel.build(
             config.model,
             data.shapes,
@@ -288,6 +293,9 @@ class _Frozen:
         classes = len(run.data.classes)
         seed = derive_seed(run.config.seed, "finetune", self.fold.name, budget, draw)
         stage = f"{self.stage}: fine-tuning" + ("" if self.name == OWN else f" ({self.name})")
+        if len(np.unique(chosen.labels)) < 2:
+            # The only people with another class are those this fold tests.
+            return constant_classifier(self.model, config, chosen.labels, classes), self.embedded
         if config.mode == "frozen":
             classifier = finetune_frozen(
                 self.model, self.embedded, chosen, config, classes,
@@ -442,14 +450,18 @@ def _feature_opponent(
     versions: list[tuple[str, np.ndarray]] = [(name, table.values)]
     if name == "random_forest" and run.config.evaluate.adapt:
         versions.append((FOREST_ADAPTED, adapt_to_person(table.values, data.windows.subject)))
+    nothing = ~data.windows.present[test].any(1)
     for key, values in versions:
         for budget, draw, chosen in draws:
             run.context.step(f"{stage}: {name}")
-            arrays[_key(key, budget, draw)] = fit_predict(
+            probabilities = fit_predict(
                 name, values[chosen.indices], chosen.labels, values[test], classes,
                 reference_features=values[train],
                 seed=derive_seed(run.config.seed, name, fold.name, budget, draw), n_jobs=jobs,
             )  # fmt: skip
+            # Filled-in means would answer for windows in which nothing was recorded.
+            probabilities[nothing] = np.nan
+            arrays[_key(key, budget, draw)] = probabilities
     if name == "random_forest" and run.config.robustness.dedicated:
         full = next(chosen for budget, _, chosen in draws if budget == FULL)
         for kept in _small_removals(len(data.shapes)):
@@ -463,17 +475,17 @@ def _feature_opponent(
 def _draws(run: Run, fold: Fold) -> Iterable[tuple[float, int, LabelledWindows]]:
     """Label budgets: (share, draw, windows). All labels are drawn once, and always."""
     windows = run.data.windows
-    train = _labelled(windows, fold.train_windows(windows.subject)).indices
+    train = labelled(windows, fold.train_windows(windows.subject)).indices
     classes = len(run.data.classes)
     for budget in sorted({*run.config.evaluate.budgets, FULL}):
         for draw in range(1 if budget == FULL else run.config.evaluate.budget_seeds):
             chosen = draw_budget(
                 windows.labels, train, budget, draw, classes, fold=max(fold.index, 0)
             )
-            yield budget, draw, _labelled(windows, chosen)
+            yield budget, draw, labelled(windows, chosen)
 
 
-def _labelled(windows: WindowSet, indices: np.ndarray) -> LabelledWindows:
+def labelled(windows: WindowSet, indices: np.ndarray) -> LabelledWindows:
     """Of these windows, those with a label in which something was recorded."""
     usable = indices[(windows.labels[indices] >= 0) & windows.present[indices].any(1)]
     return LabelledWindows(

@@ -13,7 +13,7 @@ import re
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -394,7 +394,9 @@ class LabelReader:
         return _with_durations(track, config, recording.duration_s)
 
     def _no_file(self, pattern: str, recording: Recording) -> LabelTrack:
-        return _unlabelled(f"There is no label file {self._root / _fill_in(pattern, recording)}.")
+        return _unlabelled(
+            f"There is no label file {self._root / _fill_in(pattern, recording.fields)}."
+        )
 
     def _rows_of(self, recording: Recording, keys: list[str], what: str) -> np.ndarray:
         from core.find_recordings import same_name
@@ -419,19 +421,14 @@ class LabelReader:
 
     def _beside(self, pattern: str, recording: Recording, findings: list[Finding]) -> Path | None:
         """The one file that a pattern with the recording's fields means; None if there is none."""
-        text = _fill_in(pattern, recording)
-        if not re.search(r"[*?]", text):
-            path = self._root / text
-            return path if path.is_file() else None
-        anchor = Path(text).anchor
-        folder = Path(anchor) if anchor else self._root
-        found = sorted(folder.glob(str(Path(text).relative_to(anchor) if anchor else text)))
+        found = label_files(pattern, self._root, recording.fields)
         if len(found) > 1:
             findings.append(
                 Finding(
                     "note",
                     "labels",
-                    f"{len(found)} files fit {text}; {found[0].name} was taken.",
+                    f"{len(found)} files fit {_fill_in(pattern, recording.fields)}; "
+                    f"{found[0].name} was taken.",
                 )
             )
         return found[0] if found else None
@@ -447,14 +444,25 @@ def _name(recording: Recording) -> str:
     return str(recording.paths[0]) if recording.sources else recording.id
 
 
-def _fill_in(pattern: str, recording: Recording) -> str:
+def label_files(pattern: str, root: Path, fields: Mapping[str, str]) -> list[Path]:
+    """The files that a pattern means for a recording with these fields, sorted."""
+    text = _fill_in(pattern, fields)
+    if not re.search(r"[*?]", text):
+        path = root / text
+        return [path] if path.is_file() else []
+    anchor = Path(text).anchor
+    folder = Path(anchor) if anchor else root
+    return sorted(folder.glob(str(Path(text).relative_to(anchor) if anchor else text)))
+
+
+def _fill_in(pattern: str, fields: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         name, width = match.group(1), match.group(2)
-        text = recording.fields.get(name)
+        text = fields.get(name)
         if text is None:
             raise DataError(
                 f"labels.pattern: '{pattern}' has the field '{name}', which the recordings "
-                f"do not have; fields: {', '.join(recording.fields) or 'none'}."
+                f"do not have; fields: {', '.join(fields) or 'none'}."
             )
         return text.zfill(int(width)) if width else text
 

@@ -23,12 +23,14 @@ from core.config import SCHEMA_VERSION, RunConfig, check_steps, dump_config
 from core.device import choose_device, torch_session
 from core.errors import DataError, ModelError
 from core.features import FeatureTable, study_features
+from core.finetune import check_classes
 from core.fold import (
     FinalFit,
     Fingerprints,
     Run,
     StartingModel,
     final_fit,
+    labelled,
     run_fold,
     subset_plan,
     subset_predictions,
@@ -36,7 +38,7 @@ from core.fold import (
 from core.opponents import FEATURE_OPPONENTS
 from core.predict import WindowPredictions, write_predictions
 from core.progress import RunContext
-from core.run_folder import RunFolder, file_fingerprint, fingerprint
+from core.run_folder import RunFolder, array_fingerprint, file_fingerprint, fingerprint
 from core.saved_model import SavedModel, load_model, save_model
 from core.splits import Fold, make_folds
 from core.study_data import StudyData, load_study
@@ -118,6 +120,10 @@ def _run(
     report["classes"] = list(data.classes)
     report["modalities"] = list(data.modalities)
     report["simulated"] = data.simulated
+    if "finetune" in config.steps:
+        # Before hours of pretraining, not after.
+        train = everybody(config, data).train_windows(data.windows.subject)
+        check_classes(labelled(data.windows, train).labels)
     prints = {str(path): file_fingerprint(path) for path in data.paths}
     run = Run(
         data=data,
@@ -127,7 +133,7 @@ def _run(
         device=device,
         features=None,
         start=_starting_model(start),
-        fingerprints=_fingerprints(config, sorted(prints.values())),
+        fingerprints=_fingerprints(config, sorted(prints.values()), data),
     )
     pretraining: list[dict[str, Any]] = []
     pooled: PooledFolds | None = None
@@ -169,8 +175,10 @@ def _as_started(config: RunConfig, start: SavedModel, context: RunContext) -> Ru
             f"finetune.from: that model was trained on windows of {length_s:g} s, this run asks "
             f"for {config.windows.length_s:g} s. Set windows.length_s to {length_s:g}."
         )
-    if config.model != start.config.model:
-        context.say("The network is that of the model started from; `model` is not used.")
+    context.say(
+        "Started from a saved model: network, modalities and scaling are its own; `model` and "
+        "`modalities` of the run file are not used."
+    )
     return config.model_copy(update={"model": start.config.model})
 
 
@@ -178,11 +186,11 @@ def everybody(config: RunConfig, data: StudyData) -> Fold:
     """The final fit as a fold: it learns from all but the locked subjects, and predicts those."""
     locked = set(config.evaluate.test_subjects)
     subjects = set(data.windows.subject.tolist()) - locked
-    labelled = set(data.windows.subject[data.windows.labels >= 0].tolist()) & subjects
+    with_labels = set(data.windows.subject[data.windows.labels >= 0].tolist()) & subjects
     return Fold(
         index=-1,
         name="final",
-        train_subjects=tuple(sorted(labelled)),
+        train_subjects=tuple(sorted(with_labels)),
         test_subjects=tuple(sorted(locked)),
         pretrain_subjects=tuple(sorted(subjects)),
     )
@@ -190,10 +198,10 @@ def everybody(config: RunConfig, data: StudyData) -> Fold:
 
 def _folds(config: RunConfig, data: StudyData) -> list[Fold]:
     windows = data.windows
-    labelled = np.unique(windows.subject[windows.labels >= 0]).tolist()
-    others = sorted(set(windows.subject.tolist()) - set(labelled))
+    with_labels = np.unique(windows.subject[windows.labels >= 0]).tolist()
+    others = sorted(set(windows.subject.tolist()) - set(with_labels))
     locked = config.evaluate.test_subjects
-    return make_folds(labelled, config.evaluate.folds, locked, others)
+    return make_folds(with_labels, config.evaluate.folds, locked, others)
 
 
 def _features(data: StudyData, context: RunContext) -> FeatureTable:
@@ -218,19 +226,23 @@ def _features(data: StudyData, context: RunContext) -> FeatureTable:
     return FeatureTable(values, first.names, first.modality, first.modalities)
 
 
-def _fingerprints(config: RunConfig, files: list[str]) -> Fingerprints:
-    """What kept work depends on: not the name, the notes, or the order of steps."""
+def _fingerprints(config: RunConfig, files: list[str], data: StudyData) -> Fingerprints:
+    """What kept work depends on: not the name, the notes, or the order of steps.
+
+    Windows and labels are hashed as they came out, whatever files they came from.
+    """
     document = dump_config(config)
     for key in ("name", "notes", "data_root", "steps"):
         document.pop(key)
     later = ("labels", "finetune", "evaluate", "predict", "robustness")
     early = {key: value for key, value in document.items() if key not in later}
-    if config.windows.anchor == "labels":
-        early["labels"] = document["labels"]
     machine = [versions(), torch.get_num_threads()]
+    dense, windows = data.dense, data.windows
+    seen = [array_fingerprint(dense.starts_s), array_fingerprint(dense.present)]
+    labelled = [array_fingerprint(windows.labels), array_fingerprint(windows.starts_s)]
     return Fingerprints(
-        pretraining=fingerprint(early, files, machine),
-        everything=fingerprint(document, files, machine),
+        pretraining=fingerprint(early, files, machine, seen),
+        everything=fingerprint(document, files, machine, seen, labelled, data.classes),
     )
 
 

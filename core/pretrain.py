@@ -112,6 +112,8 @@ def pretrain(
             history = [EpochRecord(**record) for record in state["history"]]
             batch_size = state["batch_size"]
             context.say(f"{stage}: continued after epoch {len(history)}.")
+        elif state:
+            context.say(f"{stage}: settings or recordings have changed, so it starts anew.")
 
     while len(history) < config.epochs and not _exhausted(history, config.patience):
         epoch = len(history)

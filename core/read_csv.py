@@ -54,6 +54,7 @@ _SCALES = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "iso": 1e-6}
 _CLOCK_S = 1e8  # a time beyond this, in seconds, is unix time and not elapsed time
 _FAR_S = 366 * 86400.0
 _LARGE_FILE = 1 << 24
+_FASTER = 100  # times the measured rate: a grid beyond is a mistake that would fill the memory
 
 
 @dataclass(frozen=True)
@@ -364,6 +365,14 @@ class CsvFile(SignalFile):
         # in whole milliseconds has steps of 7 and 8 ms.
         total = float(whole.sum())
         measured = len(whole) / total if total > 0 else 1 / typical
+        if abs(measured * typical - 1) > 0.05:
+            # Stretches that were recorded twice, or whose clock jumped, would bend a mean.
+            measured = 1 / typical
+        if wanted is not None and wanted > _FASTER * measured:
+            raise RecordingError(
+                f"{self.path}: csv.rate_hz is {wanted:g} Hz, but by the time stamps the file has "
+                f"{measured:.4g} Hz; look at csv.rate_hz and csv.time_unit."
+            )
         rate_hz = wanted or _round_rate(measured)
         if wanted is None:
             _note(

@@ -861,6 +861,8 @@ def console_tables(report: Json, console: Console) -> None:
 
     Made to fit 80 columns; where the output is not a terminal, plain columns without frames.
     """
+    if report.get("simulated"):
+        console.print("These recordings are simulated: the figures say nothing about people.")
     for part in (_console_recordings, _console_evaluation, _console_budgets, _console_robustness):
         part(report, console)
 

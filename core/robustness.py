@@ -234,9 +234,10 @@ def shapley(predictions: SubsetPredictions, class_shares: np.ndarray) -> np.ndar
     """What each present modality adds to the probability of the predicted class.
 
     The game of a window is v(S) = probability of the class that all present modalities predict,
-    given S and present; v(nothing) = that class's share in training. A modality that is absent
-    adds nothing to any subset, so the values of the present ones are the same as in the game
-    without it; absent ones are NaN. The values of a window add up to v(present) - v(nothing).
+    given S and present; v(nothing) = that class's share in training. Subsets that have the same
+    present modalities count as one, by the largest of them: with a head that sees neighbouring
+    windows they may differ by what those have. Absent modalities then add nothing and are NaN.
+    The values of a window add up to v(present) - v(nothing).
     Exact when every subset was asked, else the mean over the plan's permutations (Castro, Gomez,
     Tejada 2009), which add up just as well.
 
@@ -255,8 +256,16 @@ def shapley(predictions: SubsetPredictions, class_shares: np.ndarray) -> np.ndar
     chosen = np.maximum(given, 0)
     nothing = shares[np.arange(n_windows), chosen]
     values = np.take_along_axis(probabilities, chosen[None, :, None], axis=2)[:, :, 0]
-    values = np.where(np.isnan(values), nothing, values.astype(np.float64))
-    game = np.concatenate([nothing[None], values])  # (1 + subsets, windows)
+    game = np.concatenate([nothing[None], values.astype(np.float64)])  # (1 + subsets, windows)
+    subset_bits = _bits(_membership(predictions.plan))
+    patterns, group_of = np.unique(_bits(present), return_inverse=True)
+    for g, pattern in enumerate(patterns):
+        windows = np.flatnonzero(group_of == g)
+        effective, first, same = np.unique(
+            subset_bits & pattern, return_index=True, return_inverse=True
+        )
+        source = np.where(effective == 0, 0, first + 1)[same]
+        game[1:, windows] = game[np.ix_(source, windows)]
     result = (_shapley_weights(predictions.plan).T @ game).T
     result[~present | (given < 0)[:, None]] = np.nan
     return result.astype(np.float32)

@@ -112,6 +112,13 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
 
 
+def array_fingerprint(values: np.ndarray) -> str:
+    """Hash of an array's values, type and shape."""
+    digest = hashlib.blake2b(f"{values.dtype} {values.shape}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
 def file_fingerprint(path: Path) -> str:
     """Hash of a file's size and of its first and last MiB: cheap for long recordings."""
     block = 1 << 20

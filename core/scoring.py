@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from core.classifier import Classifier, Embedded, embed, neighbours_in_time
-from core.config import Device, RunConfig
+from core.config import Device, RunConfig, dump_config
 from core.dataset import WindowBlock, iterate_windows
 from core.device import choose_device, torch_session
 from core.errors import ConfigError, CrosslError, DataError, ModelError
@@ -64,6 +64,7 @@ def score_files(
         classes=list(saved.classes),
         modalities=list(saved.scheme.names),
         model=str(model),
+        config=dump_config(saved.config),
         simulated=saved.about.get("simulated", False),
     )
     done: list[SubsetPredictions] = []

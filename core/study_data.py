@@ -17,6 +17,7 @@ from core.find_recordings import (
     find_recordings,
     open_recording,
 )
+from core.labels import label_files
 from core.modalities import ModalityScheme, choose_scheme, kind_of
 from core.model import ModalityShape
 from core.progress import RunContext
@@ -76,7 +77,7 @@ def load_study(
     left, or an exclusion excludes nothing.
     """
     bare = config.recordings.model_copy(update={"exclude": []})
-    found = find_recordings(bare, root, label_columns(config))
+    found = _without_label_files(find_recordings(bare, root, label_columns(config)), config, root)
     reasons = _whole_exclusions(config, [one.id for one in found])
     opened: list[Recording] = []
     by_id: dict[str, dict[str, Any]] = {}
@@ -94,7 +95,15 @@ def load_study(
             entry.update(status="failed", error=str(error))
     if not opened:
         raise DataError(_nothing_left(entries))
-    scheme = start.scheme if start is not None else choose_scheme(config.modalities, opened)
+    try:
+        scheme = start.scheme if start is not None else choose_scheme(config.modalities, opened)
+    except DataError as error:
+        failed = [entry for entry in entries if entry["status"] == "failed"]
+        if not failed:
+            raise
+        raise DataError(
+            f"{error} {len(failed)} recordings could not be opened; the first: {failed[0]['error']}"
+        ) from None
     prepared = prepare(
         opened,
         scheme,
@@ -184,6 +193,18 @@ def label_columns(config: RunConfig) -> dict[str, list[str]]:
     if isinstance(config.labels, ColumnLabels):
         return {config.labels.source or ALL_SOURCES: [config.labels.column]}
     return {}
+
+
+def _without_label_files(
+    found: list[FoundRecording], config: RunConfig, root: Path
+) -> list[FoundRecording]:
+    """Leave out what is another recording's label file: `{subject}.edf` fits it too."""
+    pattern = getattr(config.labels, "pattern", None)
+    if pattern is None:
+        return found
+    labels = {path for one in found for path in label_files(pattern, root, one.fields)}
+    recordings = [one for one in found if not labels.issuperset(one.paths)]
+    return recordings or found
 
 
 def _whole_exclusions(config: RunConfig, ids: list[str]) -> dict[str, str]:

@@ -152,6 +152,11 @@ def _notes(pooled: PooledFolds) -> list[str]:
                 f"Fold {result.fold.name}: no training subject has {', '.join(missing)}, so that "
                 "it cannot be predicted there."
             )
+    if pooled.config.predict.adapt_to_subject:
+        notes.append(
+            "The windows' predictions, fragilities and Shapley values are adapted to the person; "
+            "the evaluation and the subsets are not."
+        )
     if "reference" in pooled.models():
         epochs = pooled.config.evaluate.reference_epochs
         notes.append(f"The released method was pretrained for {epochs} epochs.")

@@ -154,7 +154,7 @@ def _run(
             score_files(
                 command.model, command.files, folder, report, context, device=command.device
             )
-    except Cancelled:
+    except (Cancelled, KeyboardInterrupt):
         report["status"] = "partial"
         report["error"] = "interrupted; say --resume to go on"
         _say("interrupted: what was finished is kept; --resume goes on from there.")

@@ -225,6 +225,50 @@ def test_a_changed_recording_is_noticed_when_resuming(small_study: Any, tmp_path
         assert table(tmp_path / "out", f"s{number}") == table(tmp_path / "fresh", f"s{number}")
 
 
+def test_corrected_labels_are_used_when_resuming(small_study: Any, tmp_path: Path) -> None:
+    kind = {"kind": "epochs", "pattern": "{subject}.txt", "epoch_s": 10}
+    small_study.document["labels"] = kind | {"classes": ["rest", "walk"]}
+    small_study.write_run_file()
+    epochs = ["rest", "walk"] * 3
+    for number in range(1, 6):
+        wrong = epochs if number != 3 else epochs[::-1]
+        (small_study.folder / f"s{number}.txt").write_text("\n".join(wrong) + "\n")
+    study_run(small_study, tmp_path / "out")
+    (small_study.folder / "s3.txt").write_text("\n".join(epochs) + "\n")
+    study_run(small_study, tmp_path / "out")
+    study_run(small_study, tmp_path / "fresh")
+    for number in range(1, 6):
+        assert table(tmp_path / "out", f"s{number}") == table(tmp_path / "fresh", f"s{number}")
+
+
+def test_a_fold_whose_training_subjects_have_one_class_is_finished_and_noted(
+    small_study: Any, tmp_path: Path
+) -> None:
+    for number in range(2, 6):
+        small_study.write(f"s{number}", number, activity=np.full(1200, "rest", dtype=object))
+    report = study_run(small_study, tmp_path / "out", "evaluate.folds=5")
+    assert any("Fold 0" in note and "walk" in note for note in report["evaluation"]["notes"])
+    assert {line.split(",")[4] for line in table(tmp_path / "out", "s1").splitlines()[1:]} == {
+        "rest"
+    }
+
+
+def test_one_class_is_refused_before_anything_is_trained(small_study: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="one class only"):
+        study_run(small_study, tmp_path / "out", 'labels.classes=["rest"]')
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_a_hypnogram_beside_the_night_is_no_recording(small_study: Any, tmp_path: Path) -> None:
+    kind = {"kind": "epochs", "pattern": "{subject}-stages.csv", "epoch_s": 10}
+    small_study.document["labels"] = kind | {"classes": ["rest", "walk"]}
+    small_study.write_run_file()
+    for number in range(1, 6):
+        (small_study.folder / f"s{number}-stages.csv").write_text("rest\nwalk\n" * 3)
+    report = study_run(small_study, tmp_path / "out")
+    assert [entry["id"] for entry in report["recordings"]] == ["s1", "s2", "s3", "s4", "s5"]
+
+
 def test_every_opponent_adaptation_and_dedicated_heads_stand_in_the_report(
     small_study: Any, tmp_path: Path
 ) -> None:

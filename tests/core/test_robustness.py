@@ -334,3 +334,21 @@ def test_the_order_of_windows_does_not_matter(seed):
     np.testing.assert_allclose(
         shapley(found, shares)[order], shapley(found.select(order), shares), atol=1e-6
     )
+
+
+def test_shapley_adds_up_where_an_absent_modality_changes_the_neighbours():
+    # As with a context head: subsets that differ in an absent modality alone differ all the same.
+    rng = np.random.default_rng(3)
+    present = random_present(30, 4, seed=3)
+
+    def predict(keep):
+        values = rng.random((len(keep), 3)) + 0.01
+        return values / values.sum(axis=1, keepdims=True)
+
+    predictions = predict_subsets(predict, present, 3)
+    shares = np.array([0.5, 0.3, 0.2])
+    values = shapley(predictions, shares)
+    for row in np.flatnonzero(present.any(axis=1)):
+        chosen = predictions.full[row].argmax()
+        expected = predictions.full[row, chosen] - shares[chosen]
+        assert np.nansum(values[row]) == pytest.approx(expected, abs=1e-5)
