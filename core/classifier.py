@@ -42,10 +42,12 @@ def neighbours_in_time(
 
     Windows are neighbours when they lie a whole number of hops apart in the same recording.
     """
-    places = {
-        (int(recording), round(float(start) / hop_s)): index
-        for index, (recording, start) in enumerate(zip(recording_index, starts_s, strict=True))
-    }
+    firsts: dict[int, float] = {}
+    places: dict[tuple[int, int], int] = {}
+    for index, (recording, start) in enumerate(zip(recording_index, starts_s, strict=True)):
+        # Counted from the recording's first window, so that rounding never decides.
+        first = firsts.setdefault(int(recording), float(start))
+        places[int(recording), round((float(start) - first) / hop_s)] = index
     offsets = [*range(-reach, 0), *range(1, reach + 1)]
     table = np.full((len(starts_s), len(offsets)), -1, np.int64)
     for (recording, place), index in places.items():

@@ -45,7 +45,7 @@ from core.windows import Defects, add_defects, flat_run_samples, presence, windo
 
 BLOCK_SAMPLES = 1 << 17
 """Samples of a channel that are read and filtered at a time."""
-DEFAULT_LIMIT_BYTES = 2 << 30
+DEFAULT_LIMIT_BYTES = 256 << 20
 """Signals kept in memory before they go to files."""
 
 # ---------------------------------------------------------------- where signals are kept

@@ -189,6 +189,14 @@ def same_name(a: str, b: str, key_map: Mapping[str, str] | None = None) -> bool:
     return names_a[0] == names_b[0] or names_a[-1] == names_b[0] or names_a[0] == names_b[-1]
 
 
+def table_key_means(key: str, name: str, key_map: Mapping[str, str]) -> bool:
+    """Whether a key in a table means the subject or recording `name`.
+
+    A key that `key_map` leads elsewhere means that alone, even where somebody bears its own name.
+    """
+    return _names(key, key_map)[-1] == _canonical(name)
+
+
 def field_names(pattern: str) -> tuple[str, ...]:
     """The fields of a pattern, in order, without repeats. ConfigError for a wrong pattern."""
     _check_braces(pattern)
@@ -240,18 +248,25 @@ def _step(
         if path.exists():
             yield path, fields
         return
-    expression = _expression(part, fields, pattern)
+    expressions = [_expression(part, fields, pattern, text) for text in (".+?", ".+")]
     try:
         names = sorted(entry.name for entry in os.scandir(folder))
     except OSError:
         return
     for name in names:
-        match = expression.fullmatch(name)
-        if match and (part.startswith(".") or not name.startswith(".")):
-            yield folder / name, {**fields, **match.groupdict()}
+        if name.startswith(".") and not part.startswith("."):
+            continue
+        # With as little and with as much text as possible in each field: two ways to read a name
+        # are both handed on, and only one of them may survive.
+        readings = [match.groupdict() for e in expressions if (match := e.fullmatch(name))]
+        for number, reading in enumerate(readings):
+            if reading not in readings[:number]:
+                yield folder / name, {**fields, **reading}
 
 
-def _expression(part: str, fields: Mapping[str, str], pattern: str) -> re.Pattern[str]:
+def _expression(
+    part: str, fields: Mapping[str, str], pattern: str, any_text: str
+) -> re.Pattern[str]:
     written, place = "", 0
     here: set[str] = set()
     for match in _FIELD.finditer(part):
@@ -264,7 +279,7 @@ def _expression(part: str, fields: Mapping[str, str], pattern: str) -> re.Patter
             written += f"(?P={name})"
         else:
             here.add(name)
-            shape = ".+?" if digits is None else rf"\d{{{max(digits, 1)},}}"
+            shape = any_text if digits is None else rf"\d{{{max(digits, 1)},}}"
             written += f"(?P<{name}>{shape})"
     return re.compile(written + _wildcards(part[place:]), re.ASCII)
 
@@ -338,6 +353,7 @@ def _find_source(
             f"The pattern '{source.pattern}' matches no file under {root}: "
             f"{_nothing_there(source.pattern, root)}."
         )
+    _refuse_ambiguous(source.pattern, matches)
     telling = [name for name in names if name in SOURCE_FIELDS]
     groups: dict[tuple[tuple[str, str], ...], _Group] = {}
     for path, fields in matches:
@@ -357,6 +373,22 @@ def _find_source(
             wanted.get(e[0], len(wanted)), e[0]))))
         for group in groups.values()
     ]  # fmt: skip
+
+
+def _refuse_ambiguous(pattern: str, matches: Sequence[tuple[Path, dict[str, str]]]) -> None:
+    """ConfigError where a file's name can be read in two ways: people would be mixed up."""
+    read: dict[Path, dict[str, str]] = {}
+    for path, fields in matches:
+        other = read.setdefault(path, fields)
+        if other != fields:
+            ways = " or ".join(
+                ", ".join(f"{name}={value}" for name, value in way.items())
+                for way in (other, fields)
+            )
+            raise ConfigError(
+                f"The pattern '{pattern}' can read {path.name} in two ways: {ways}. Put more of "
+                "the name into the pattern, write numbers as {name:02d}, or list `values`."
+            )
 
 
 def _expected_names(source: SourceConfig, groups: list[_Group]) -> tuple[str, ...]:

@@ -100,6 +100,10 @@ def make_track(
 # ---------------------------------------------------------------- classes
 
 
+# Ways of writing that there is no label, unless the run file says otherwise.
+NO_LABEL = frozenset(("na", "n/a", "nan", "null", "?", "-", "unscored", "unlabelled", "unlabeled"))
+
+
 def _class_of(text: str, config: LabelsBase) -> str | None:
     """The class of a text; None for unlabelled.
 
@@ -107,6 +111,8 @@ def _class_of(text: str, config: LabelsBase) -> str | None:
     """
     name = config.mapping.get(text, text)
     if name is None or not name.strip():
+        return None
+    if text not in config.mapping and not config.classes and text.casefold() in NO_LABEL:
         return None
     return name if not config.classes or name in config.classes else None
 
@@ -399,7 +405,7 @@ class LabelReader:
         )
 
     def _rows_of(self, recording: Recording, keys: list[str], what: str) -> np.ndarray:
-        from core.find_recordings import same_name
+        from core.find_recordings import table_key_means
 
         wanted = {recording.id} if what == "recording" else {recording.subject}
         if what in recording.fields:
@@ -407,7 +413,7 @@ class LabelReader:
         mine = {
             key
             for key in dict.fromkeys(keys)
-            if any(same_name(key.strip(), name, self._key_map) for name in wanted)
+            if any(table_key_means(key.strip(), name, self._key_map) for name in wanted)
         }
         return np.flatnonzero([key in mine for key in keys])
 

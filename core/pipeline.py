@@ -133,7 +133,9 @@ def _run(
         device=device,
         features=None,
         start=_starting_model(start),
-        fingerprints=_fingerprints(config, sorted(prints.values()), data),
+        fingerprints=_fingerprints(
+            config, [*sorted(prints.values()), *_start_prints(config)], data
+        ),
     )
     pretraining: list[dict[str, Any]] = []
     pooled: PooledFolds | None = None
@@ -236,7 +238,7 @@ def _fingerprints(config: RunConfig, files: list[str], data: StudyData) -> Finge
         document.pop(key)
     later = ("labels", "finetune", "evaluate", "predict", "robustness")
     early = {key: value for key, value in document.items() if key not in later}
-    machine = [versions(), torch.get_num_threads()]
+    machine = [versions(), torch.get_num_threads(), _start_prints(config)]
     dense, windows = data.dense, data.windows
     seen = [array_fingerprint(dense.starts_s), array_fingerprint(dense.present)]
     labelled = [array_fingerprint(windows.labels), array_fingerprint(windows.starts_s)]
@@ -244,6 +246,11 @@ def _fingerprints(config: RunConfig, files: list[str], data: StudyData) -> Finge
         pretraining=fingerprint(early, files, machine, seen),
         everything=fingerprint(document, files, machine, seen, labelled, data.classes),
     )
+
+
+def _start_prints(config: RunConfig) -> list[str]:
+    start = config.finetune.start_from
+    return [] if start is None else [file_fingerprint(Path(start) / "weights.safetensors")]
 
 
 def _starting_model(start: SavedModel | None) -> StartingModel | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,18 @@ import numpy as np
 import torch
 
 from core.classifier import Classifier, Embedded, embed, neighbours_in_time
-from core.config import Device, RunConfig, dump_config
+from core.config import Device, RecordingsConfig, RunConfig, dump_config
 from core.dataset import WindowBlock, iterate_windows
 from core.device import choose_device, torch_session
 from core.errors import ConfigError, CrosslError, DataError, ModelError
-from core.find_recordings import FoundFile, FoundRecording, find_recordings, open_recording
+from core.find_recordings import (
+    SOURCE_FIELDS,
+    FoundFile,
+    FoundRecording,
+    field_names,
+    find_recordings,
+    open_recording,
+)
 from core.modalities import resolve
 from core.predict import WindowPredictions, write_predictions
 from core.progress import RunContext
@@ -104,24 +111,23 @@ def group_files(files: Sequence[Path], config: RunConfig) -> list[FoundRecording
     """Recordings that given files make up.
 
     Where the path patterns of the model's run file fit, they tell which files belong together;
-    any other file is a recording by itself, named after it.
+    then the patterns' file names alone do, within a folder; any other file is a recording by
+    itself, named after it.
     """
-    wanted = {path.resolve(): path for path in files}
-    columns = label_columns(config)
+    left = {path.resolve(): path for path in files}
     bare = config.recordings.model_copy(update={"exclude": []})
-    groups: list[FoundRecording] = []
-    left = dict(wanted)
+    columns = label_columns(config)
     taken: set[str] = set()
-    depth = max(len(Path(source.pattern).parts) for source in bare.sources)
-    for root in sorted({path.parents[min(depth, len(path.parents)) - 1] for path in wanted}):
+    groups: list[FoundRecording] = []
+    for recordings, root, folder_name in _places_to_look(list(left), bare):
         try:
-            found = find_recordings(bare, root, columns)
+            found = find_recordings(recordings, root, columns)
         except (ConfigError, DataError):
-            continue  # files of another naming: each is taken by itself below
+            continue  # files of another naming: the next place, or each by itself, below
         for one in found:
             given = tuple(file for file in one.files if file.path.resolve() in left)
             if given:
-                name = _free_name(one.id, taken)
+                name = _free_name(folder_name or one.id, taken)
                 groups.append(replace(one, id=name, files=given, error=None))
                 for file in given:
                     del left[file.path.resolve()]
@@ -131,6 +137,28 @@ def group_files(files: Sequence[Path], config: RunConfig) -> list[FoundRecording
         file = FoundFile(source.name, path, source, tuple(n for v in columns.values() for n in v))
         groups.append(FoundRecording(name, name, {}, (file,)))
     return groups
+
+
+def _places_to_look(
+    files: Sequence[Path], recordings: RecordingsConfig
+) -> Iterator[tuple[RecordingsConfig, Path, str | None]]:
+    """Patterns and folders in which they may find the files, and a name for what they find.
+
+    First the patterns as they are. Then their last parts in each file's folder, which is taken
+    for the subject, and names the recording where the file names tell no more than the source.
+    """
+    depth = max(len(Path(source.pattern).parts) for source in recordings.sources)
+    for root in sorted({path.parents[min(depth, len(path.parents)) - 1] for path in files}):
+        yield recordings, root, None
+    sources = [
+        source.model_copy(update={"pattern": Path(source.pattern).name})
+        for source in recordings.sources
+    ]
+    fields = {name for source in sources for name in field_names(source.pattern)}
+    for folder in sorted({path.parent for path in files}):
+        subject = folder.name.replace("{", "{{").replace("}", "}}")
+        by_name = recordings.model_copy(update={"sources": sources, "subject": subject})
+        yield by_name, folder, None if fields.difference(SOURCE_FIELDS) else folder.name
 
 
 def _free_name(name: str, taken: set[str]) -> str:

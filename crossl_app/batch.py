@@ -11,7 +11,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,7 +25,7 @@ from core.errors import ConfigError, CrosslError, OutputError
 from core.find_recordings import field_names
 from core.modalities import AUTO, load_preset
 from core.progress import Cancelled, Progress, RunContext
-from core.run_folder import RunFolder
+from core.run_folder import OURS, RunFolder
 from crossl_app.exit_status import FAILED, INTERRUPTED, OK, SOME_FAILED, WRONG_COMMAND
 from crossl_app.progress_lines import ProgressLines
 
@@ -99,6 +99,7 @@ def _run_and_report(
 def _configure(command: BatchCommand) -> RunConfig | None:
     """The run file with what the command line changes; None when scoring with a saved model."""
     if command.run_file is None:
+        _refuse_inside_output(command.output, (*command.files, command.model))
         if command.model is not None and not (command.model / "model.json").is_file():
             raise ConfigError(f"--model {command.model}: there is no model.json in this folder.")
         for name, given in (
@@ -128,8 +129,20 @@ def _configure(command: BatchCommand) -> RunConfig | None:
     start = command.run_file.resolve().parent / Path(config.finetune.start_from).expanduser()
     if not (start / "model.json").is_file():
         raise ConfigError(f"finetune.from: there is no model.json in {start}.")
+    _refuse_inside_output(command.output, (start,))
     finetune = config.finetune.model_copy(update={"start_from": str(start)})
     return config.model_copy(update={"finetune": finetune})
+
+
+def _refuse_inside_output(output: Path, inputs: Iterable[Path | None]) -> None:
+    """ConfigError when an input lies where a run writes, and would remove it first."""
+    places = [(output / name).resolve() for name in OURS]
+    for path in inputs:
+        if path is not None and any(path.resolve().is_relative_to(place) for place in places):
+            raise ConfigError(
+                f"--output {output}: {path} lies inside it and would be replaced. Choose another "
+                "folder for the results."
+            )
 
 
 def _run(

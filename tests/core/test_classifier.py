@@ -125,6 +125,12 @@ def test_neighbours_are_a_whole_hop_apart_in_the_same_recording() -> None:
     assert table == [[-1, 1], [0, 2], [1, -1], [-1, -1], [-1, 5], [4, -1]]
 
 
+def test_a_grid_that_starts_half_a_hop_off_has_neighbours_all_the_same() -> None:
+    starts = 15.0 + 30.0 * np.arange(4)
+    table = neighbours_in_time(np.zeros(4, int), starts, 30.0, 1)
+    assert table.tolist() == [[-1, 1], [0, 2], [1, 3], [2, -1]]
+
+
 def test_without_context_there_are_no_neighbours() -> None:
     assert neighbours_in_time(np.zeros(3, int), np.arange(3.0), 1.0, 0).shape == (3, 0)
 

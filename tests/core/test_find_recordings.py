@@ -18,6 +18,7 @@ from core.find_recordings import (
     match_pattern,
     open_recording,
     same_name,
+    table_key_means,
 )
 
 
@@ -81,6 +82,25 @@ def test_wildcards_and_absolute_patterns_are_understood(tmp_path: Path) -> None:
     touch(tmp_path, "x/S1_eeg_v2.edf", "y/S2_eeg_v1.edf")
     found, _ = find(Path("/nowhere"), f"{tmp_path.as_posix()}/*/{{subject}}_eeg_v?.edf")
     assert [recording.id for recording in found] == ["S1", "S2"]
+
+
+def test_a_name_that_can_be_read_in_two_ways_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "night_1_p01.csv", "night_2_p01.csv")
+    with pytest.raises(ConfigError, match=r"two ways: night=night, subject=1_p01 or night=night_1"):
+        find(tmp_path, "{night}_{subject}.csv")
+    found, _ = find(tmp_path, "night_{night:d}_{subject}.csv")
+    assert {recording.subject for recording in found} == {"p01"}
+    # Known values tell which way is meant.
+    values = {"night": ["night_1", "night_2"]}
+    found, _ = find(tmp_path, {"pattern": "{night}_{subject}.csv", "values": values})
+    assert [recording.subject for recording in found] == ["p01", "p01"]
+
+
+def test_a_key_of_a_table_that_is_mapped_means_that_alone() -> None:
+    renumbered = {"1": "02", "2": "03", "3": "01"}
+    meant = {k: [n for n in ("01", "02", "03") if table_key_means(k, n, renumbered)] for k in "123"}
+    assert meant == {"1": ["02"], "2": ["03"], "3": ["01"]}
+    assert table_key_means("2", "02", {})
 
 
 def test_values_restrict_and_order_sources(tmp_path: Path) -> None:

@@ -282,3 +282,17 @@ def test_a_separate_hypnogram_file(shared: Path) -> None:
     starts = np.array([0.0, 30630.0, 30750.0, 31140.0])
     labels = window_labels(track, starts, 30.0, SLEEP.classes, config)
     assert labels.tolist() == [0, 1, 2, 3]
+
+
+def test_texts_that_say_there_is_no_label_are_no_class_unless_listed() -> None:
+    track = make_track("intervals", [0, 10, 20], 10, ["calm", "NA", "?"])
+    anything = EpochLabels(kind="epochs", pattern="x", epoch_s=10)
+    assert class_names([track], anything) == ("calm",)
+    listed = anything.model_copy(update={"classes": ["calm", "NA"]})
+    assert window_labels(
+        track, np.array([0.0, 10.0, 20.0]), 10, ["calm", "NA"], listed
+    ).tolist() == [
+        0,
+        1,
+        -1,
+    ]

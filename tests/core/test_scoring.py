@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from edfio import Edf, EdfSignal
 
+from core.config import make_config
+from core.scoring import group_files
 from crossl_app.cli import run
 
 
@@ -255,6 +257,33 @@ def test_a_damaged_model_is_exit_4(model: Path, new: Any, tmp_path: Path, capsys
     (broken / "weights.safetensors").write_bytes(b"x")
     assert score(broken, tmp_path / "out", new.folder / "anna.csv") == 4
     assert "weights.safetensors" in capsys.readouterr().err
+
+
+def test_results_never_replace_the_model_that_makes_them(
+    model: Path, new: Any, tmp_path: Path, capsys
+) -> None:
+    shutil.copytree(model, tmp_path / "out" / "model")
+    status = score(tmp_path / "out" / "model", tmp_path / "out", new.folder / "anna.csv",
+                   options=("--force",))  # fmt: skip
+    assert status == 2
+    assert "lies inside it" in capsys.readouterr().err
+    assert (tmp_path / "out" / "model" / "weights.safetensors").exists()
+
+
+def test_files_of_one_folder_are_put_together_by_their_names_alone(tmp_path: Path) -> None:
+    source = {"pattern": "signals/{subject}/{signal}.csv", "values": {"signal": ["ACC", "BVP"]}}
+    config = make_config(
+        {"recordings": {"sources": [source]}, "windows": {"length_s": 60}, "modalities": "sleep"}
+    )
+    files = []
+    for folder in ("anna", "berta"):
+        for name in ("ACC", "BVP"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            files.append(tmp_path / folder / f"{name}.csv")
+            files[-1].touch()
+    groups = group_files(files, config)
+    assert [(one.id, one.subject) for one in groups] == [("anna", "anna"), ("berta", "berta")]
+    assert [[file.name for file in one.files] for one in groups] == [["ACC", "BVP"]] * 2
 
 
 def test_options_of_a_run_file_are_refused(model: Path, new: Any, tmp_path: Path, capsys) -> None:
