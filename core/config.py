@@ -434,7 +434,8 @@ class FinetuneConfig(Strict):
     """Learning from few labels."""
 
     start_from: Annotated[str | None, Field(alias="from")] = None
-    """Folder of a saved model whose pretrained encoders are used instead of the run's own."""
+    """Folder of a saved model, relative to the run file, whose pretrained encoders are used instead
+    of the run's own."""
     mode: Literal["frozen", "end_to_end"] = "frozen"
     """Frozen encoders take seconds; end to end also trains the encoders."""
     head: Literal["linear", "mlp"] = "linear"

@@ -289,10 +289,5 @@ def test_texts_that_say_there_is_no_label_are_no_class_unless_listed() -> None:
     anything = EpochLabels(kind="epochs", pattern="x", epoch_s=10)
     assert class_names([track], anything) == ("calm",)
     listed = anything.model_copy(update={"classes": ["calm", "NA"]})
-    assert window_labels(
-        track, np.array([0.0, 10.0, 20.0]), 10, ["calm", "NA"], listed
-    ).tolist() == [
-        0,
-        1,
-        -1,
-    ]
+    starts = np.array([0.0, 10.0, 20.0])
+    assert window_labels(track, starts, 10, ["calm", "NA"], listed).tolist() == [0, 1, -1]
