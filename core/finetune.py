@@ -136,8 +136,9 @@ def check_classes(labels: np.ndarray) -> None:
     """DataError unless there are windows of at least two classes."""
     if len(labels) == 0:
         raise DataError(
-            "No training window has a label, so nothing can be fine-tuned. Give labels, or leave "
-            "only 'pretrain' in the steps."
+            "No subject has a labelled window to learn from, so nothing can be fine-tuned. Look at "
+            "the settings of the labels and at the recordings' findings, or leave only 'pretrain' "
+            "in the steps."
         )
     if len(np.unique(labels)) < 2:
         raise DataError(
