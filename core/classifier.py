@@ -139,8 +139,9 @@ class Classifier(nn.Module):
         if self.config.features in ("global", "both"):
             parts.append(self.model.aggregate(z, keep))
         if self.config.features in ("embeddings", "both"):
-            kept = ((z - self.center) / self.spread) * keep[..., None]
-            parts += [kept.flatten(1), keep.to(z.dtype)]
+            there = keep.to(z.dtype)
+            kept = (z - self.center) * (there[..., None] / self.spread)
+            parts += [kept.flatten(1), there]
         return torch.cat(parts, dim=1)
 
     def features(
@@ -167,13 +168,14 @@ class Classifier(nn.Module):
         logits: torch.Tensor = self.head(self.features(z, keep, neighbours)) / self.temperature
         return logits
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def probabilities(self, embedded: Embedded, keep: np.ndarray | None = None) -> np.ndarray:
         """Class probabilities (windows, classes), NaN where no modality is left.
 
         `keep` (windows, modalities) bool; what is absent is left out whatever it says.
         """
-        self.eval()
+        if self.training or self.head.training:  # to walk over all modules takes its time
+            self.eval()
         kept = embedded.present
         if keep is not None:
             kept = kept & torch.as_tensor(keep)
