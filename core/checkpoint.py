@@ -14,35 +14,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from core.atomic_file import UMASK, write_atomically
 from core.errors import ModelError, OutputError
 
 STATE_KEY = "crossl_state"
-
-# The mask can only be read by setting it; done once, before there are threads.
-_UMASK = os.umask(0)
-os.umask(_UMASK)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file such that a reader sees the old content or the new, never a part.
-
-    Raises OutputError when the folder cannot be written or the disk is full.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_UMASK)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise OutputError(f"{path}: cannot be written ({reason}).") from error
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -106,7 +81,7 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            os.chmod(fresh, 0o777 & ~_UMASK)
+            os.chmod(fresh, 0o777 & ~UMASK)
             for name, content in files.items():
                 write_atomically(fresh / name, content)
             if folder.exists():

@@ -48,12 +48,19 @@ class CsvConfig(Strict):
     """One character between columns, such as `;` or a tab."""
     decimal: Literal[".", ","] | None = None
     """The decimal sign."""
+    thousands: Literal["", ",", ".", " ", "'"] | None = None
+    """The sign between groups of three digits, as in `1,234.5`; an empty text where there is
+    none."""
     header: bool | None = None
     """Whether the first line that is not a comment names the columns."""
     comment: str | None = None
     """Lines that start with this are passed over."""
     skip_rows: Annotated[int, Field(ge=0)] | None = None
     """Lines to pass over before the header."""
+    units_row: bool | None = None
+    """Whether the line below the header holds the units of the columns."""
+    encoding: Literal["utf-8", "latin-1", "utf-16"] | None = None
+    """How letters are written as bytes."""
     columns: list[str] | None = None
     """Names of the columns, for files without a header; of the channels for `e4`."""
     time_column: str | None = None
@@ -222,9 +229,24 @@ class LabelsBase(Strict):
     classes: list[str] = []
     """Classes in order; left out: every label met, sorted. The first wins a tie."""
     mapping: dict[str, str | None] = {}
-    """Label as written to class; null makes it unlabelled, which is never a class."""
+    """Label as written to class; null makes it unlabelled, which is never a class. Or, as a text,
+    the name of a mapping preset such as `aasm_from_rk`, which is put in its place."""
     min_cover: Annotated[float, Field(gt=0, le=1)] = 0.5
     """A window has a label when labels cover at least this share of it."""
+
+    @field_validator("mapping", mode="before")
+    @classmethod
+    def _named_mapping(cls, mapping: Any) -> Any:
+        """The table of a preset takes the place of its name, so that what a run used is kept with
+        it, whatever becomes of the preset."""
+        if not isinstance(mapping, str):
+            return mapping
+        from core.label_mapping import load_mapping
+
+        try:
+            return load_mapping(mapping)
+        except ConfigError as error:
+            raise ValueError(str(error).rstrip(".")) from None
 
     @model_validator(mode="after")
     def _mapped_to_classes(self) -> LabelsBase:
@@ -305,8 +327,28 @@ class FieldLabels(LabelsBase):
     field: str
 
 
+class FileLabels(LabelsBase):
+    """A file of labels in any format that the program exchanges: EDF+ annotations, CSV and TSV,
+    BIDS events, NSRR and Profusion XML, Luna's .annot, one value per epoch."""
+
+    kind: Literal["file"]
+    pattern: str
+    """Path of the file, with the recording's fields."""
+    format: (
+        Literal["edf", "csv", "tsv", "bids", "nsrr", "profusion", "luna", "epochs", "predictions"]
+        | None
+    ) = None
+    """Left out: guessed by ending and content."""
+    epoch_s: Annotated[float, Field(gt=0)] | None = None
+    """Length of an epoch, for one value per epoch and for tables without durations."""
+    offset_s: float = 0.0
+    """Start of the first epoch in seconds from the recording's start, for one value per epoch."""
+    rater: str | None = None
+    """Whose labels count, where several people scored; left out: everybody's."""
+
+
 LabelsConfig = Annotated[
-    AnnotationLabels | ColumnLabels | TableLabels | EpochLabels | FieldLabels,
+    AnnotationLabels | ColumnLabels | TableLabels | EpochLabels | FieldLabels | FileLabels,
     Field(discriminator="kind"),
 ]
 
@@ -609,6 +651,18 @@ def make_config(document: Mapping[str, Any], where: str = "run file") -> RunConf
         return RunConfig.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(_explain(error, where)) from None
+
+
+def make_csv_config(values: Mapping[str, Any], where: str) -> CsvConfig:
+    """A CsvConfig from plain values. Raises ConfigError that names every wrong key and value."""
+    document = {
+        "recordings": {"sources": [{"pattern": "file", "csv": dict(values)}]},
+        "windows": {"length_s": 1},
+    }
+    try:
+        return make_config(document, where).recordings.sources[0].csv
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("recordings.sources.0.csv.", "")) from None
 
 
 def load_model_preset(name: object, where: str = "run file") -> dict[str, Any]:

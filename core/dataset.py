@@ -187,7 +187,7 @@ def _read_trace(
     begin, end = trace.plan.input_index(start), trace.plan.input_index(stop)
     if trace.plan.copies:
         end = begin + stop - start
-    flat = flat_run_samples(trace, detection)
+    flat = flat_run_samples(trace.plan.rate_in, detection)
     context = max(trace.plan.margin, flat) + (0 if trace.plan.copies else 1)
     first = begin - context
     values = trace.read(first, end + context)

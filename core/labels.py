@@ -15,7 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,7 @@ from core.config import (
     CsvConfig,
     EpochLabels,
     FieldLabels,
+    FileLabels,
     LabelsBase,
     LabelsConfig,
     TableLabels,
@@ -282,6 +283,8 @@ class LabelReader:
             return self._from_annotations(config, recording)
         if isinstance(config, EpochLabels):
             return self._from_epochs(config, recording)
+        if isinstance(config, FileLabels):
+            return self._from_file(config, recording)
         return self._from_table(config, recording)
 
     def _from_field(self, config: FieldLabels, recording: Recording) -> LabelTrack:
@@ -399,6 +402,66 @@ class LabelReader:
         track = make_track("intervals", times, durations, texts, findings=findings)
         return _with_durations(track, config, recording.duration_s)
 
+    def _from_file(self, config: FileLabels, recording: Recording) -> LabelTrack:
+        from core.label_files import read_labels
+        from core.label_set import zone_of
+
+        findings: list[Finding] = []
+        path = self._beside(config.pattern, recording, findings)
+        if path is None:
+            return self._no_file(config.pattern, recording)
+        first = recording.sources[0]
+        zone = zone_of(first.time_zone) or UTC
+        start = None
+        if recording.has_clock:
+            # Labels were written by the clock of the first source, before it was corrected.
+            clock_s = recording.start_s - first.clock_offset_s
+            start = datetime.fromtimestamp(0, UTC) + timedelta(seconds=clock_s)
+            start = start.astimezone(zone).replace(tzinfo=None)
+        found = read_labels(
+            path,
+            config.format,
+            epoch_s=config.epoch_s,
+            offset_s=config.offset_s,
+            start=start,
+            time_zone=first.time_zone,
+            end_s=recording.duration_s,
+        )
+        findings += found.findings
+        labels = found.labels
+        if start is None and found.start is not None and found.format not in ("edf", "nsrr"):
+            raise RecordingError(
+                f"{_name(recording)}: the labels in {path} have clock times, but the recording has "
+                "no clock; convert them to seconds first (crossl-app --convert-labels)."
+            )
+        if config.rater is not None:
+            labels = tuple(label for label in labels if label.rater == config.rater)
+            if not labels and found.labels:
+                return _unlabelled(
+                    f"{path} has no labels of rater '{config.rater}', only of "
+                    f"{', '.join(found.raters) or 'nobody named'}.",
+                    findings,
+                )
+        if not labels:
+            return _unlabelled(f"{path} has no labels.", findings)
+        onsets = np.array([label.onset_s for label in labels])
+        durations = np.array([label.duration_s for label in labels])
+        # Only EDF+ says when its own time 0 was; in the others it is the recording's start.
+        if found.format == "edf" and found.start is not None and start is not None:
+            own_s = found.start.replace(tzinfo=zone).timestamp() + first.clock_offset_s
+            onsets += _shift(
+                path, own_s - recording.start_s, (onsets + durations).max(), recording, findings
+            )
+        track = make_track(
+            "intervals",
+            onsets,
+            durations,
+            [label.text for label in labels],
+            ", ".join(dict.fromkeys(label.rater for label in labels if label.rater)),
+            findings,
+        )
+        return _with_durations(track, config, recording.duration_s)
+
     def _no_file(self, pattern: str, recording: Recording) -> LabelTrack:
         return _unlabelled(
             f"There is no label file {self._root / _fill_in(pattern, recording.fields)}."
@@ -496,17 +559,24 @@ def _offset(
         return 0.0
     offset = file.start_s + clock_offset_s - recording.start_s
     ends = [a.onset_s + a.duration_s for a in file.annotations]
-    if ends and (offset > recording.duration_s or offset + max(ends) < 0):
+    return _shift(file.path, offset, max(ends), recording, findings) if ends else offset
+
+
+def _shift(
+    path: Path, offset_s: float, last_s: float, recording: Recording, findings: list[Finding]
+) -> float:
+    """The offset of labels that end at `last_s`, unless it puts all of them outside."""
+    if offset_s > recording.duration_s or offset_s + last_s < 0:
         findings.append(
             Finding(
                 "repaired",
                 "labels",
-                f"By the clock {file.path.name} lies outside the recording ({offset:+.0f} s); "
+                f"By the clock {path.name} lies outside the recording ({offset_s:+.0f} s); "
                 f"its times are counted from the recording's start.",
             )
         )
         return 0.0
-    return offset
+    return offset_s
 
 
 def _with_durations(track: LabelTrack, config: LabelsBase, end_s: float) -> LabelTrack:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import ColumnLabels, RecordingsConfig, RunConfig, SourceConfig, make_config
+from core.config import (
+    ColumnLabels,
+    CsvConfig,
+    RecordingsConfig,
+    RunConfig,
+    SourceConfig,
+    make_config,
+)
 from core.errors import ConfigError, CrosslError, RecordingError
 from core.find_recordings import FoundFile, FoundRecording, field_names, open_recording
 from core.prediction_table import PredictionTable, read_prediction_table
@@ -59,8 +66,12 @@ def is_recording_file(path: Path) -> bool:
     return path.name.lower().endswith(RECORDING_ENDINGS)
 
 
-def open_file(path: Path) -> Recording:
-    """Open one EDF, BDF or CSV file as a recording of its own. Raises RecordingError."""
+def open_file(path: Path, csv: CsvConfig | None = None, time_zone: str | None = None) -> Recording:
+    """Open one EDF, BDF or CSV file as a recording of its own. Raises RecordingError.
+
+    `csv` says how a CSV file is written, where the reader is not to guess; clock times without a
+    zone are those of `time_zone`.
+    """
     if not path.exists():
         raise RecordingError(f"{path}: there is no such file.")
     if not is_recording_file(path):
@@ -69,7 +80,11 @@ def open_file(path: Path) -> Recording:
             "this ending is none of them."
         )
     # As a pattern the name would have to match itself; found files are never matched again.
-    source = SourceConfig(pattern=path.name.replace("{", "_").replace("}", "_"))
+    source = SourceConfig(
+        pattern=path.name.replace("{", "_").replace("}", "_"),
+        csv=csv or CsvConfig(),
+        time_zone=time_zone,
+    )
     name = path.name.split(".")[0] or path.name
     found = FoundRecording(name, name, {}, (FoundFile("main", path, source),))
     return open_recording(found, RecordingsConfig(sources=[source]))

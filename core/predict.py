@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.checkpoint import write_atomically
+from core.atomic_file import write_atomically
 from core.evaluate import predicted_classes
 from core.robustness import SubsetPredictions, fragility, shapley
 

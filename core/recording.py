@@ -33,7 +33,8 @@ class Channel:
     """One signal of one file, at its own rate.
 
     `minimum` and `maximum` are the limits the device can record, in `unit`, where the file says
-    so (EDF: physical limits); samples on them are saturated.
+    so (EDF: physical limits); samples on them are saturated. Where `calibrated` is false, the
+    samples are digital numbers, because the file does not tell what they mean in its unit.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Channel:
     samples: int
     minimum: float | None = None
     maximum: float | None = None
+    calibrated: bool = True
 
 
 @dataclass(frozen=True)

@@ -113,11 +113,11 @@ class Defects:
         return cls(Runs(), Runs(), Runs())
 
 
-def flat_run_samples(trace: Trace, detection: DetectionConfig) -> int:
+def flat_run_samples(rate_hz: float, detection: DetectionConfig) -> int:
     """Equal samples in a row that make a flat run; 0 where the check is off."""
     if detection.max_flat_share >= 1:
         return 0
-    return max(2, int(np.ceil(detection.flat_run_s * trace.plan.rate_in - 1e-6)))
+    return max(2, int(np.ceil(detection.flat_run_s * rate_hz - 1e-6)))
 
 
 def add_defects(
@@ -141,7 +141,7 @@ def add_defects(
     low, high = float(np.min(core)), float(np.max(core))
     if np.isnan(low):
         bad = np.isnan(core)
-        defects.missing.add(_true_runs(bad) + start)
+        defects.missing.add(true_runs(bad) + start)
         if bad.all():
             return
         low, high = float(np.nanmin(core)), float(np.nanmax(core))
@@ -149,21 +149,22 @@ def add_defects(
         slack = 1e-6 * (trace.high - trace.low)
         if low <= trace.low + slack or high >= trace.high - slack:
             bad = (core <= trace.low + slack) | (core >= trace.high - slack)
-            defects.saturated.add(_true_runs(bad) + start)
-    run = flat_run_samples(trace, detection)
+            defects.saturated.add(true_runs(bad) + start)
+    run = flat_run_samples(trace.plan.rate_in, detection)
     if run and len(values) >= run:
-        runs = _equal_runs(values, run) + first
+        runs = equal_runs(values, run) + first
         runs = np.clip(runs, start, stop)
         defects.flat.add(runs[runs[:, 1] > runs[:, 0]])
 
 
-def _true_runs(bad: np.ndarray) -> np.ndarray:
+def true_runs(bad: np.ndarray) -> np.ndarray:
+    """Runs of True in a bool array, int64 (n, 2): first and past-the-last index."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], bad.view(np.int8), [0]))))
     return edges.reshape(-1, 2).astype(np.int64)
 
 
-def _equal_runs(values: np.ndarray, length: int) -> np.ndarray:
-    """Runs of at least `length` equal values, (n, 2)."""
+def equal_runs(values: np.ndarray, length: int) -> np.ndarray:
+    """Runs of at least `length` equal values, int64 (n, 2); NaN equals nothing."""
     # A run of `length` holds several samples in a row of a grid with a fifth of that step, so
     # looking at a few samples clears most signals.
     step = max(1, length // 5)
@@ -173,7 +174,7 @@ def _equal_runs(values: np.ndarray, length: int) -> np.ndarray:
         same = same[1:] & same[:-1]
     if not same.any():
         return np.empty((0, 2), np.int64)
-    runs = _true_runs(values[1:] == values[:-1])
+    runs = true_runs(values[1:] == values[:-1])
     runs[:, 1] += 1
     return runs[runs[:, 1] - runs[:, 0] >= length]
 

@@ -54,6 +54,8 @@ def _fresh_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
         ("LOCALAPPDATA", "data"),
     ):
         monkeypatch.setenv(name, str(home / folder))
+    monkeypatch.setenv("CROSSL_CACHE_DIR", str(home / "unpacked"))
+    monkeypatch.delenv("CROSSL_CACHE_LIMIT_MB", raising=False)
     # platformdirs on macOS and Qt go by the home folder.
     monkeypatch.setenv("HOME", str(home))
 

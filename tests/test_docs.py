@@ -270,7 +270,7 @@ def test_pages_hold_examples_for_every_kind_of_labels() -> None:
         for config in (make_config(json.loads(example.values[0])) for example in examples())
         if config.labels is not None
     }
-    assert kinds == {"annotations", "column", "table", "epochs", "field"}
+    assert kinds == {"annotations", "column", "table", "epochs", "field", "file"}
 
 
 # ---------------------------------------------------------------- the examples at work
@@ -386,6 +386,25 @@ def test_text_hypnogram_example_reads_one_stage_per_line(tmp_path: Path) -> None
     (tmp_path / "S01.txt").write_text("0\n2\n4\n9\n5\n", encoding="utf-8")
     data = read_study("Nights with text hypnograms", tmp_path)
     assert labels_of(data, "S01") == ["W", "N2", "N3", "-", "REM"]
+
+
+def test_archive_example_reads_the_scoring_as_xml(tmp_path: Path) -> None:
+    write_edf(tmp_path / "edfs" / "S01.edf", 150, ("C3-M2", "E1-M2", "Chin"))
+    (tmp_path / "annotations").mkdir()
+    stages = ("Wake|0", "Stage 2 sleep|2", "Stage 4 sleep|4", "Unscored|9", "REM sleep|5")
+    events = "".join(
+        "<ScoredEvent><EventType>Stages|Stages</EventType>"
+        f"<EventConcept>{stage}</EventConcept><Start>{30 * k}</Start><Duration>30</Duration>"
+        "</ScoredEvent>"
+        for k, stage in enumerate(stages)
+    )
+    (tmp_path / "annotations" / "S01-nsrr.xml").write_text(
+        "<PSGAnnotation><EpochLength>30</EpochLength>"
+        f"<ScoredEvents>{events}</ScoredEvents></PSGAnnotation>",
+        encoding="utf-8",
+    )
+    data = read_study("Nights scored in an archive", tmp_path)
+    assert labels_of(data, "S01") == ["W", "N2", "N3", "-", "R"]
 
 
 def test_file_name_example_labels_whole_recordings(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bench_encoder
+from bench_csv import csv_reading_over_duckdb, write_table
 from bench_memory import memory_over_file_size
+from bench_page import page_times
 from bench_reading import reading_over_fromfile
 from bench_subsets import subsets_over_plain
 from figures import Figure, write_night
@@ -60,13 +62,18 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
         night = write_night(Path(folder) / "night.edf")
         say("reading …")
         reading = reading_over_fromfile(night, rounds=9)
+        say("pages …")
+        pages = page_times(night, rounds=9)
         say("memory …")
         memory = memory_over_file_size(night)
     say("encoders …")
     figures = bench_encoder.measure(rounds=3)
     say("subsets of modalities …")
     figures.append(subsets_over_plain(rounds=15))
-    return [*figures, reading, memory]
+    with tempfile.TemporaryDirectory() as folder:
+        say("a long CSV file …")
+        table = csv_reading_over_duckdb(write_table(Path(folder) / "table.csv"), rounds=3)
+    return [*figures, reading, *pages, memory, table]
 
 
 def show(figures: list[Figure], console: Console) -> None:

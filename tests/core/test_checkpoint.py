@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.atomic_file import write_atomically
 from core.checkpoint import (
     load_tensors,
     pack_optimizer,
     replace_folder,
     save_tensors,
     unpack_optimizer,
-    write_atomically,
     write_json,
 )
 from core.errors import ModelError, OutputError

@@ -61,7 +61,7 @@ def fields(file: CsvFile, severity: str) -> set[str]:
     header=st.booleans(),
     packed=st.booleans(),
 )  # fmt: skip
-@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 def test_any_dialect_told_or_guessed_gives_the_same_numbers(
     tmp_path_factory: pytest.TempPathFactory,
     data: list[tuple[float, int | None]],
@@ -174,6 +174,17 @@ def test_cells_that_are_no_numbers_are_missing_and_counted(write) -> None:
     assert not np.isnan(values(file, 1)).any()
 
 
+def test_rows_of_a_large_file_with_a_damaged_cell_keep_their_order(write) -> None:
+    rows = [f"{k},{k},{'x' * 80}" for k in range(200_000)]  # read by several threads
+    rows[150_000] = f"error,error,{'x' * 80}"
+    path = write("a,b,note\n" + "\n".join(rows) + "\n")
+    file = open_csv(path, CsvConfig(rate_hz=1, time_column="none"))
+    expected = np.arange(200_000, dtype=np.float32)
+    expected[150_000] = np.nan
+    np.testing.assert_array_equal(values(file, 0), expected)
+    np.testing.assert_array_equal(values(file, 1), expected)
+
+
 @pytest.mark.parametrize(
     ("cell", "decimal", "expected"),
     [("1,234.5", None, 1234.5), ("1.234,5", None, 1234.5), ("1.234.567", ",", 1234567)],
@@ -183,12 +194,8 @@ def test_thousands_separators_are_taken_out_and_named(
 ) -> None:
     text = "time;a\n" + "".join(f"{k};{cell}\n" for k in range(10))
     file = open_csv(write(text), CsvConfig(decimal=decimal, separator=";", time_unit="s"))
-    if "," in cell:
-        assert (values(file) == expected).all()
-        assert "thousands" in fields(file, "repaired")
-    else:
-        assert np.isnan(values(file)).all()
-        assert "numbers" in fields(file, "unreadable")
+    assert (values(file) == expected).all()
+    assert "thousands" in fields(file, "repaired")
 
 
 def test_mangled_numbers_are_never_silently_wrong(write) -> None:
@@ -202,15 +209,196 @@ def test_mangled_numbers_are_never_silently_wrong(write) -> None:
     assert not fields(open_csv(write(text), CsvConfig(decimal=",")), "uncalibrated")
 
 
-def test_a_row_cut_short_is_missing_and_one_too_long_refuses_the_file(write) -> None:
+@pytest.mark.parametrize(
+    ("cell", "expected"), [("1 234,5", 1234.5), ("1\u202f234,5", 1234.5), ("1'234.5", 1234.5)]
+)
+def test_blanks_and_apostrophes_between_thousands_are_taken_out(
+    write, cell: str, expected: float
+) -> None:
+    file = open_csv(write("time;a\n" + "".join(f"{k};{cell}\n" for k in range(10))), CsvConfig())
+    assert (values(file) == expected).all()
+    assert "thousands" in fields(file, "repaired")
+
+
+def test_numbers_in_two_forms_are_missing_and_never_bent(write) -> None:
+    rows = [f"{k};{'1.234,5' if k > 250 else '1,234.5'}" for k in range(300)]
+    file = open_csv(write("time;a\n" + "\n".join(rows)), CsvConfig())
+    got = values(file)
+    assert (got[:251] == 1234.5).all()
+    assert np.isnan(got[251:]).all()
+    messages = [f.message for f in file.findings if f.field == "a"]
+    assert any("49 cells" in m and "another form" in m and "'1.234,5'" in m for m in messages)
+    rows = [f"{k};{'1.234,5' if k % 2 else '1,234.5'}" for k in range(300)]
+    both = open_csv(write("time;a\n" + "\n".join(rows)), CsvConfig())
+    assert np.isnan(values(both)).all()
+    assert "numbers" in fields(both, "unreadable")
+    rows = [f"{k};{'1,5' if k > 250 else '1.5'}" for k in range(300)]
+    signs = open_csv(write("time;a\n" + "\n".join(rows)), CsvConfig())
+    assert np.isnan(values(signs)[251:]).all()
+    assert (values(signs)[:251] == 1.5).all()
+
+
+@given(
+    cells=st.lists(
+        st.sampled_from(["1.5", "1,5", "1,234.5", "1.234,5", "1.234", "1,234", "12", "1e3", "1.2.3",
+                         "1. Feb", "Feb 01", "", "1.23E+05", "1 234"]),
+        min_size=3, max_size=12,
+    )
+)  # fmt: skip
+@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+def test_no_mixture_of_number_forms_gives_a_number_that_nobody_wrote(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    path.write_text("time;a;b\n" + "".join(f"{k};{c};1\n" for k, c in enumerate(cells)))
+    meant = {
+        "1.5": {1.5}, "1,5": {1.5}, "1,234.5": {1234.5}, "1.234,5": {1234.5},
+        "1.234": {1.234, 1234}, "1,234": {1.234, 1234}, "12": {12}, "1e3": {1e3},
+        "1.23E+05": {1.23e5}, "1 234": {1234},
+    }  # fmt: skip
+    file = open_csv(path, CsvConfig(rate_hz=1, time_unit="s"))
+    if "a" not in [channel.label for channel in file.channels]:
+        assert "columns" in fields(file, "note")
+        return
+    got = values(file)
+    for number, cell in zip(got, cells, strict=False):
+        assert np.isnan(number) or float(number) in {float(np.float32(m)) for m in meant[cell]}
+    wrong = sum(np.isnan(got[k]) and bool(cell) for k, cell in enumerate(cells[: len(got)]))
+    told = "".join(f.message for f in file.findings)
+    assert not wrong or "taken as missing" in told
+
+
+def test_points_that_may_separate_thousands_are_doubted(write) -> None:
+    rows = "".join(f"{k};{['987', '1.234', '12', '2.500'][k % 4]}\n" for k in range(40))
+    file = open_csv(write("time;a\n" + rows), CsvConfig())
+    assert fields(file, "uncalibrated") == {"decimal"}
+    told = open_csv(write("time;a\n" + rows), CsvConfig(decimal=","))
+    assert values(told)[:4].tolist() == [987, 1234, 12, 2500]
+
+
+def test_numbers_that_a_spreadsheet_made_dates_are_named(write) -> None:
+    cells = ["1.5", "1. Feb", "Feb 01", "02.05.2024", "1.23E+05"]
+    rows = "".join(f"{k},{cells[0 if k < 10 else k % 5]}\n" for k in range(40))
+    file = open_csv(write("time,a\n" + rows), CsvConfig())
+    assert np.isnan(values(file)).sum() == 18
+    assert values(file)[14] == pytest.approx(1.23e5)
+    assert "a" in fields(file, "unreadable")
+    assert any("spreadsheet" in finding.message for finding in file.findings)
+
+
+def test_a_last_line_cut_short_is_left_out_and_named(write) -> None:
     file = open_csv(write(table() + "0.4,20"), CsvConfig())
-    assert values(file)[20] == 20
-    assert np.isnan(values(file, 1)[20])
-    with pytest.raises(RecordingError, match=r"a\.csv.*columns"):
+    assert len(values(file)) == 20
+    assert "last line" in fields(file, "repaired")
+    whole = open_csv(write(table() + "0.4,20,1"), CsvConfig())
+    assert len(values(whole)) == 21
+    assert "last line" not in fields(whole, "repaired")
+    rows = "".join(f"{k},{k}.1234\n" for k in range(20))
+    number = open_csv(write("time,a\n" + rows + "20,20.1"), CsvConfig())
+    assert np.isnan(values(number)[20])
+    assert "last line" in fields(number, "repaired")
+
+
+def test_labels_skip_the_last_line_when_it_is_cut(write) -> None:
+    rows = "".join(f"{k},L{k},{k}\n" for k in range(10))
+    file = open_csv(write("a,label,b\n" + rows + "10,L10"),
+                    CsvConfig(rate_hz=1, time_column="none"), ["label"])  # fmt: skip
+    assert file.texts("label")[1] == [f"L{k}" for k in range(10)]
+
+
+def test_a_row_that_is_short_is_missing_and_one_too_long_refuses_the_file(write) -> None:
+    file = open_csv(write(table().replace("0.04,2,-1.0\n", "0.04,2\n")), CsvConfig())
+    assert values(file)[2] == 2
+    assert np.isnan(values(file, 1)[2])
+    with pytest.raises(RecordingError, match=r"a\.csv.*line 4 has 4 columns"):
         open_csv(write(table().replace("0.04,2,", "0.04,2,5,")), CsvConfig())
-    text = table(6000) + "120,6000,1,5\n120.02,6001,1\n"
+    text = table(20000) + "400,6000,1,5\n400.02,6001,1\n"
     with pytest.raises(RecordingError, match=r"a\.csv.*Expected Number of Columns: 3 Found: 4"):
         open_csv(write(text), CsvConfig())
+
+
+@pytest.mark.parametrize(
+    ("header", "end"), [("time,a,b,", ","), ("time,a,b", ","), ("time,a,b,", "")]
+)
+def test_separators_at_the_end_of_lines_make_no_channel(write, header: str, end: str) -> None:
+    rows = table(header="").replace("\n", end + "\n")
+    file = open_csv(write(f"{header}\n{rows}"), CsvConfig())
+    assert [channel.label for channel in file.channels] == ["a", "b"]
+    np.testing.assert_allclose(values(file, 1), -0.5 * np.arange(20))
+
+
+def test_a_row_of_units_below_the_header_gives_units(write) -> None:
+    text = "time,eda,bvp\ns,uS,[mV]\n" + table(header="")
+    file = open_csv(write(text), CsvConfig())
+    assert [(c.label, c.unit) for c in file.channels] == [("eda", "uS"), ("bvp", "mV")]
+    np.testing.assert_allclose(values(file), np.arange(20))
+    assert "units_row" in fields(file, "note")
+    assert not fields(file, "repaired")
+    given = open_csv(file.path, CsvConfig(units={"eda": "nS"}))
+    assert [channel.unit for channel in given.channels] == ["nS", "mV"]
+    odd = "time,eda,bvp\nwhen,how much,why\n" + table(header="")
+    told = open_csv(write(odd), CsvConfig(units_row=True))
+    assert [channel.label for channel in told.channels] == ["eda", "bvp"]
+    untold = open_csv(write(text), CsvConfig(units_row=False))
+    assert len(values(untold)) == 20
+
+
+def test_headers_repeated_in_joined_files_are_no_rows(write) -> None:
+    later = "".join(f"{k * 0.02:.6g},{k},{-0.5 * k}\n" for k in range(20, 40))
+    file = open_csv(write(table() + "time,a,b\n" + later), CsvConfig())
+    np.testing.assert_allclose(values(file), np.arange(40), atol=1e-4)
+    assert fields(file, "repaired") == {"header"}
+    config = CsvConfig(rate_hz=10, time_column="none")
+    timeless = open_csv(write("a,b,L\n1,2,x\n3,4,y\na,b,L\n5,6,z\n"), config, ["L"])
+    assert values(timeless).tolist() == [1, 3, 5]
+    assert timeless.texts("L")[1] == ["x", "y", "z"]
+    doubled = open_csv(write("Time,uV,uV\n0,1,2\n1,2,3\nTime,uV,uV\n2,3,4\n"), CsvConfig())
+    assert values(doubled, 1).tolist() == [2, 3, 4]
+
+
+def test_empty_lines_and_mixed_line_ends_lose_no_rows(write) -> None:
+    file = open_csv(write(table().replace("\n", "\n\n")), CsvConfig())
+    np.testing.assert_allclose(values(file), np.arange(20))
+    mixed = "time,a\r\n" + "".join(f"{k},{k}\n" for k in range(20))
+    far = "time,a\n" + "".join(f"{k},{k}{chr(13) * (k > 39990)}\n" for k in range(40000))
+    for text, count in ((mixed, 20), (far, 40000)):
+        file = open_csv(write(text), CsvConfig())
+        np.testing.assert_array_equal(values(file), np.arange(count))
+        assert "line ends" in fields(file, "repaired")
+    old = open_csv(write(table().replace("\n", "\r")), CsvConfig())
+    np.testing.assert_allclose(values(old), np.arange(20))
+
+
+def test_quotes_around_cells_names_and_line_ends(write) -> None:
+    rows = "".join(f'"{k}","{k}.5",{k}\n' for k in range(10))
+    file = open_csv(write('time,"a, left","b ""x"""\n' + rows), CsvConfig())
+    assert [channel.label for channel in file.channels] == ["a, left", 'b "x"']
+    np.testing.assert_allclose(values(file), np.arange(10) + 0.5)
+    broken = open_csv(write('time,"a\n(mV)",b\n' + table(header="")), CsvConfig())
+    assert (broken.channels[0].label, broken.channels[0].unit) == ("a (mV)", "mV")
+    np.testing.assert_allclose(values(broken), np.arange(20))
+    single = "".join(f"'{k}','{k}.5','{k}'\n" for k in range(10))
+    np.testing.assert_allclose(
+        values(open_csv(write("'time','a','b'\n" + single), CsvConfig())), np.arange(10) + 0.5
+    )
+    inch = open_csv(write('Device,5" screen\n\n' + table()), CsvConfig())
+    assert len(values(inch)) == 20
+    for far in (20, 30000):
+        with pytest.raises(RecordingError, match=r"quotation mark .*never closed"):
+            open_csv(write(table(far) + '"600,20,3\n600.02,1,2\n'), CsvConfig())
+
+
+def test_zero_bytes_are_named_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(table(30000).encode() + b"\0" * 5000 + b"\n600,30000,1\n")
+    file = open_csv(path, CsvConfig())
+    np.testing.assert_allclose(values(file), np.arange(30001), atol=0.02)
+    assert "time stamps" in fields(file, "repaired")
+    path.write_bytes(table(30000).encode() + b"\0" * 3_000_000)
+    started = time.monotonic()
+    with pytest.raises(RecordingError, match="longer than 2 MB"):
+        open_csv(path, CsvConfig())
+    assert time.monotonic() - started < 5
 
 
 def test_text_columns_are_not_channels(write) -> None:
@@ -355,6 +543,164 @@ def test_backward_stamps_are_sorted_and_named(write) -> None:
     file = open_csv(write("time,a\n" + "".join(f"{k / 10},{k}\n" for k in order)), CsvConfig())
     np.testing.assert_allclose(values(file), np.arange(10), atol=1e-5)
     assert "time stamps" in fields(file, "repaired")
+
+
+def test_a_clock_set_back_keeps_what_was_recorded_first(write) -> None:
+    stamps = [*range(100), *range(90, 200)]
+    rows = "".join(f"{t},{k},L{k}\n" for k, t in enumerate(stamps))
+    file = open_csv(write("time,a,L\n" + rows), CsvConfig(), ["L"])
+    np.testing.assert_array_equal(values(file), [*range(100), *range(110, 210)])
+    assert file.channels[0].rate_hz == 1
+    messages = [f.message for f in file.findings if f.field == "time stamps"]
+    assert len(messages) == 1
+    assert "from 99.000 s to 90.000 s" in messages[0]
+    assert "10 of 210 rows were left out" in messages[0]
+    times, texts = file.texts("L")
+    assert times.tolist() == [*range(200)]
+    assert texts == [f"L{k}" for k in (*range(100), *range(110, 210))]
+
+
+@given(
+    lengths=st.lists(st.integers(20, 60), min_size=1, max_size=4),
+    back=st.lists(st.integers(6, 80), min_size=3, max_size=3),
+)
+@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+def test_after_any_resets_each_time_has_the_sample_recorded_first(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], back: list[int]
+) -> None:
+    stamps: list[int] = []
+    start = 0
+    for length, step in zip(lengths, [*back, 0], strict=False):
+        stamps += range(start, start + length)
+        start = stamps[-1] + 1 - step
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    path.write_text("time,a\n" + "".join(f"{t},{k}\n" for k, t in enumerate(stamps)))
+    file = open_csv(path, CsvConfig(rate_hz=1, time_unit="s"))
+    first: dict[int, int] = {}
+    for k, t in enumerate(stamps):
+        first.setdefault(t, k)
+    low = min(stamps)
+    got = values(file)
+    for t in range(low, max(stamps) + 1):
+        if t in first:
+            assert got[t - low] == first[t]
+
+
+def test_blocks_that_come_late_are_sorted_in(write) -> None:
+    stamps = [*range(100), *range(150, 300), *range(100, 150), *range(300, 400)]
+    file = open_csv(write("time,a\n" + "".join(f"{t / 100},{t}\n" for t in stamps)), CsvConfig())
+    np.testing.assert_allclose(values(file), np.arange(400), atol=1e-3)
+    assert file.gaps == ()
+    assert any("fill times that were missing" in f.message for f in file.findings)
+
+
+def test_newest_first_and_rows_in_no_order_are_sorted_and_named(write) -> None:
+    newest = "".join(f"{t},{t}\n" for t in range(50, 0, -1))
+    file = open_csv(write("time,a\n" + newest), CsvConfig())
+    np.testing.assert_array_equal(values(file), np.arange(1, 51))
+    assert any("newest rows come first" in f.message for f in file.findings)
+    order = np.random.default_rng(0).permutation(3000)
+    mixed = open_csv(write("time,a\n" + "".join(f"{t},{t}\n" for t in order)), CsvConfig())
+    np.testing.assert_array_equal(values(mixed), np.arange(3000))
+    assert any("in no order of time" in f.message for f in mixed.findings)
+
+
+def test_many_resets_take_no_long_time(write) -> None:
+    rows = "".join(f"{(k % 500) / 50},{k}\n" for k in range(100_000))
+    started = time.monotonic()
+    file = open_csv(write("time,a\n" + rows), CsvConfig())
+    assert time.monotonic() - started < 5
+    np.testing.assert_array_equal(values(file), np.arange(500))
+
+
+def autumn(hours: list[int]) -> str:
+    return "time,a\n" + "".join(
+        f"2020-10-25 {hour:02d}:{minute:02d}:00,{60 * k + minute}\n"
+        for k, hour in enumerate(hours)
+        for minute in range(60)
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "start", "said"),
+    [
+        ([1, 2, 2, 3], 23, "goes back within it"),
+        ([1, 2], 23, "first time"),
+        ([2, 3], 1, "second time"),
+        ([2], 0, "nothing tells"),
+    ],
+)
+def test_the_end_of_summer_time_is_no_jump_in_a_known_zone(
+    write, hours: list[int], start: int, said: str
+) -> None:
+    file = open_csv(write(autumn(hours)), CsvConfig(), (), "Europe/Berlin")
+    np.testing.assert_array_equal(values(file), np.arange(60 * len(hours)))
+    assert file.gaps == ()
+    assert datetime.fromtimestamp(file.start_s, UTC).hour == start
+    assert any("Summer time ends" in f.message and said in f.message for f in file.findings)
+
+
+def test_the_end_of_summer_time_without_a_zone_is_a_clock_set_back(write) -> None:
+    file = open_csv(write(autumn([1, 2, 2, 3])), CsvConfig())
+    np.testing.assert_array_equal(values(file), [*range(120), *range(180, 240)])
+    assert any("60 of 240 rows were left out" in f.message for f in file.findings)
+
+
+def test_repeats_of_a_sample_are_not_counted_in_the_rate(write) -> None:
+    for share in (1, 3):
+        rows = "".join(f"{k / 50},{k * 7 % 13},{k}\n" * (1 + (k % share == 0)) for k in range(200))
+        file = open_csv(write("time,a,b\n" + rows), CsvConfig())
+        assert file.channels[0].rate_hz == 50
+        np.testing.assert_array_equal(values(file, 1), np.arange(200))
+        assert any("same sample" in f.message for f in file.findings)
+
+
+def test_several_samples_under_one_stamp_now_and_then_count_in_the_rate(write) -> None:
+    rng = np.random.default_rng(1)
+    stamps = np.cumsum(np.where(rng.random(2000) < 0.05, 0, 10)) + 1657544418323
+    rows = "".join(f"{t},{k}\n" for k, t in enumerate(stamps))
+    file = open_csv(write("timestamp,a\n" + rows), CsvConfig())
+    assert any("counted in the rate" in f.message for f in file.findings)
+    # Delivered late, not sampled faster: the median step decides where both are far apart.
+    assert 100 <= file.channels[0].rate_hz <= 106
+
+
+@pytest.mark.parametrize(
+    ("form", "rate", "first"), [("%Y-%m-%d %H:%M:%S", 100, 37), ("%H:%M:%S", 64, 0)]
+)
+def test_coarse_stamps_are_spread_evenly(write, form: str, rate: int, first: int) -> None:
+    start = datetime(2024, 1, 1)
+    rows = "".join(
+        f"{(start + timedelta(seconds=k // rate)).strftime(form)},{k},L{k}\n"
+        for k in range(first, 9 * rate + first)
+    )
+    file = open_csv(write("time,a,L\n" + rows), CsvConfig(), ["L"])
+    assert file.channels[0].rate_hz == rate
+    np.testing.assert_array_equal(values(file), np.arange(first, 9 * rate + first))
+    assert any("clock is coarse" in f.message for f in file.findings)
+    if file.has_clock:  # the first second was cut: its rows lead up to the next
+        assert file.start_s == pytest.approx(start.replace(tzinfo=UTC).timestamp() + first / rate)
+    times, texts = file.texts("L")
+    np.testing.assert_allclose(times, np.arange(9 * rate) / rate, atol=1e-6)
+    assert texts[5] == f"L{first + 5}"
+
+
+def test_gaps_between_coarse_stamps_stay_gaps(write) -> None:
+    rows = "".join(f"{s},{k}\n" for s in (*range(5), *range(20, 25)) for k in range(10))
+    file = open_csv(write("time,a\n" + rows), CsvConfig(time_unit="s"))
+    assert file.channels[0].rate_hz == 10
+    assert len(file.gaps) == 1
+    assert file.gaps[0].start_s == pytest.approx(5)
+    assert file.gaps[0].duration_s == pytest.approx(15)
+
+
+def test_a_grid_that_would_fill_the_memory_is_refused(write) -> None:
+    rows = "".join(f"{k / 50},{k}\n" for k in range(200)) + "20000000,3\n"
+    with pytest.raises(RecordingError, match="cannot be meant"):
+        open_csv(write("time,a\n" + rows), CsvConfig(max_gap_s=1e9))
+    rows = "".join(f"{(k // 2) * 0.09 + (k % 2) * 1e-6!r},{k}\n" for k in range(2000))
+    with pytest.raises(RecordingError, match="cannot be meant"):
+        open_csv(write("time,a\n" + rows), CsvConfig())
 
 
 def test_jumps_are_gaps_and_never_filled(write) -> None:
@@ -525,7 +871,12 @@ def test_a_dropped_grid_is_made_anew_and_no_thread_is_left(
         (b"time,a,b\n", "no rows"),
         (b"time,mood\n0,calm\n1,calm\n", "no column holds a signal"),
         (b"time,a\nyesterday,1\ntoday,2\n", "neither numbers nor dates"),
-        (b"\x1f\x8b\x08\x00damaged", "cannot be read"),
+        (b"\x1f\x8b\x08\x00damaged", "cannot be unpacked"),
+        ("time,a\n0,1\n".encode("utf-16-be"), "not a text file|zero bytes"),
+        (b"\xfe\xff" + "time,a\n0,1\n".encode("utf-16-be"), "high byte first"),
+        ("time,a\n0,1\n".encode("utf-16-le"), r"say so with csv\.encoding"),
+        ("time,“a”\n0,1\n1,2\n".encode("cp1252"), "Windows-1252"),
+        (b"x" * 400_000, "no table of rows"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_reason(
