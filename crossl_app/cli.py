@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.errors import ConfigError, CrosslError
@@ -18,6 +18,10 @@ examples:
   crossl-app --batch run.json --output results        run the steps of a run file
   crossl-app --batch --model results/model --output scored night1.edf night2.edf
                                                       score recordings with a trained model
+  crossl-app --inspect night.edf                      print what recordings hold
+  crossl-app --deidentify night.edf copy.edf          a copy without patient data
+  crossl-app --convert-labels hypnogram.edf stages.csv --map aasm_from_rk
+                                                      labels in another format
   crossl-app --simulate-night night.edf --hours 8     write a simulated night
 
 exit status: 0 all well; 2 the command or run file is wrong; 3 some recordings failed, the others
@@ -62,6 +66,24 @@ def make_parser() -> argparse.ArgumentParser:
     again = batch.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     again.add_argument("--force", action="store_true", help="replace the results in DIR")
+    files = parser.add_argument_group("files; each with options of its own: --inspect --help")
+    files.add_argument(
+        "--inspect",
+        metavar="FILE",
+        help="print channels, gaps, annotations and findings of recordings; repair an EDF file",
+    )
+    files.add_argument(
+        "--deidentify",
+        nargs=2,
+        metavar=("IN", "OUT"),
+        help="write a copy of an EDF or BDF file without patient data",
+    )
+    files.add_argument(
+        "--convert-labels",
+        nargs=2,
+        metavar=("IN", "OUT"),
+        help="labels or predictions in another format: EDF+, CSV, BIDS, NSRR, Luna, epochs",
+    )
     night = parser.add_argument_group("simulated data")
     night.add_argument(
         "--simulate-night",
@@ -75,10 +97,11 @@ def make_parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str]) -> int:
     """Run the program; returns the exit status."""
     arguments = list(arguments)
-    if arguments[:1] == ["--simulate-night"]:
-        return _simulate(arguments[1:])
     parser = make_parser()
     try:
+        for name, command in _COMMANDS.items():
+            if name in arguments:
+                return command([text for text in arguments if text != name])
         options, extra = parser.parse_known_args(arguments)
         if extra:
             raise ConfigError(_unknown_options(parser, extra))
@@ -158,6 +181,33 @@ def _simulate(arguments: Sequence[str]) -> int:
     except CrosslError as error:
         print(f"crossl-app: {error}", file=sys.stderr)
         return FAILED
+
+
+def _inspect(arguments: Sequence[str]) -> int:
+    from crossl_app.inspect_command import main as inspect
+
+    return inspect(arguments, prog="crossl-app --inspect")
+
+
+def _deidentify(arguments: Sequence[str]) -> int:
+    from crossl_app.deidentify_command import main as deidentify
+
+    return deidentify(arguments, prog="crossl-app --deidentify")
+
+
+def _convert_labels(arguments: Sequence[str]) -> int:
+    from crossl_app.convert_labels import main as convert_labels
+
+    return convert_labels(arguments, prog="crossl-app --convert-labels")
+
+
+# Commands with options of their own.
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "--simulate-night": _simulate,
+    "--inspect": _inspect,
+    "--deidentify": _deidentify,
+    "--convert-labels": _convert_labels,
+}
 
 
 def _window(files: Sequence[str]) -> int:

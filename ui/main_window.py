@@ -16,12 +16,16 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSplitter,
     QStackedWidget,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from core.open_recording import RECORDING_ENDINGS
+from core.open_recording import CSV_ENDINGS, RECORDING_ENDINGS
+from core.recording import Recording
 from core.version import __version__
+from ui.csv_dialog import CsvDialog
+from ui.findings_dialog import FindingsDialog
 from ui.messages import show_error
 from ui.prediction_strip import PredictionStrip
 from ui.recording_view import RecordingView
@@ -29,6 +33,7 @@ from ui.session import Session, Shown
 from ui.time_plot import clock_text
 
 WINDOWS_AT_FIRST = 10
+CSV_NAMES = tuple(ending + packed for packed in ("", ".gz") for ending in CSV_ENDINGS)
 SECONDS_AT_FIRST = 30.0
 
 
@@ -61,7 +66,9 @@ class MainWindow(QMainWindow):
         self._make_menus()
 
         self._status = QLabel()
-        self._findings = QLabel()
+        self._findings = QToolButton()
+        self._findings.setAutoRaise(True)
+        self._findings.clicked.connect(self.show_findings)
         self.statusBar().addWidget(self._status, 1)
         self.statusBar().addPermanentWidget(self._findings)
 
@@ -140,6 +147,13 @@ class MainWindow(QMainWindow):
         file.addAction(action(self.tr("&Open recording…"), standard.Open, self.ask_for_recording))
         file.addAction(
             action(
+                self.tr("Open &CSV with settings…"),
+                [QKeySequence("Ctrl+Alt+O")],
+                self.ask_for_csv,
+            )
+        )
+        file.addAction(
+            action(
                 self.tr("Open &results folder…"),
                 [QKeySequence("Ctrl+Shift+O")],
                 self.ask_for_results,
@@ -157,6 +171,11 @@ class MainWindow(QMainWindow):
         view = self.menuBar().addMenu(self.tr("&View"))
         for each in self.view.actions_for_menu:
             view.addAction(each)
+        view.addSeparator()
+        self._show_findings = action(
+            self.tr("&Findings…"), [QKeySequence("Ctrl+I")], self.show_findings
+        )
+        view.addAction(self._show_findings)
         about = action(self.tr("&About crossl-app"), None, self._show_about)
         about.setMenuRole(QAction.MenuRole.AboutRole)
         self.menuBar().addMenu(self.tr("&Help")).addAction(about)
@@ -173,6 +192,24 @@ class MainWindow(QMainWindow):
         )
         if name:
             self._session.open_recording(Path(name))
+
+    def ask_for_csv(self) -> None:
+        endings = " ".join(f"*{ending}" for ending in CSV_NAMES)
+        name, _ = QFileDialog.getOpenFileName(
+            self,
+            self.tr("Open CSV with settings"),
+            "",
+            self.tr("CSV files ({endings});;All files (*)").format(endings=endings),
+        )
+        if name:
+            self.open_csv(Path(name))
+
+    def open_csv(self, path: Path) -> None:
+        """Show how a CSV file is read, let the user change it, and open the file."""
+        dialog = CsvDialog(path, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self._session.open_recording(path, dialog.config))
+        dialog.open()
 
     def ask_for_results(self) -> None:
         name = QFileDialog.getExistingDirectory(self, self.tr("Open results folder"))
@@ -237,7 +274,7 @@ class MainWindow(QMainWindow):
             self._drawing.setVisible(not empty)
             self._pages.setCurrentIndex(0 if results is None else 1)
             self._status.setText("")
-            self._findings.setText("")
+            self._say_findings(None)
             return
         self._pages.setCurrentIndex(1)
         self._drawing.setVisible(shown.recording is not None or shown.predictions is not None)
@@ -268,7 +305,7 @@ class MainWindow(QMainWindow):
         recording = shown.recording
         if recording is None:
             self._status.setText(self.tr("The recording itself could not be opened."))
-            self._findings.setText("")
+            self._say_findings(None)
             return
         channels = sum(len(source.file.channels) for source in recording.sources)
         names = ", ".join(path.name for path in recording.paths)
@@ -277,12 +314,20 @@ class MainWindow(QMainWindow):
                 names=names, duration=clock_text(recording.duration_s), channels=channels
             )
         )
-        count = len(recording.findings)
+        self._say_findings(recording)
+
+    def _say_findings(self, recording: Recording | None) -> None:
+        count = len(recording.findings) if recording is not None else 0
         text = self.tr("1 finding") if count == 1 else self.tr("{n} findings").format(n=count)
-        self._findings.setText(text if count else "")
-        self._findings.setToolTip(
-            "\n".join(f"{f.severity}: {f.field}: {f.message}" for f in recording.findings)
-        )
+        self._findings.setText(text)
+        self._findings.setVisible(count > 0)
+        self._show_findings.setEnabled(count > 0)
+
+    def show_findings(self) -> None:
+        """List what the readers met or assumed in the shown recording."""
+        shown = self._session.shown
+        if shown is not None and shown.recording is not None and shown.recording.findings:
+            FindingsDialog(shown.recording.id, shown.recording.findings, self).show()
 
     def _show_title(self) -> None:
         parts = ["crossl-app"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from core.config import CsvConfig
 from core.errors import CrosslError
 from core.open_recording import (
     BatchResults,
@@ -71,9 +72,9 @@ class Session(QObject):
         else:
             self.open_recording(path)
 
-    def open_recording(self, path: Path) -> None:
-        """Open one file by itself."""
-        self._opening.start(partial(_open_file, path))
+    def open_recording(self, path: Path, csv: CsvConfig | None = None) -> None:
+        """Open one file by itself; `csv` says how a CSV file is read, where the guess is wrong."""
+        self._opening.start(partial(_open_file, path, csv))
 
     def open_results(self, folder: Path) -> None:
         """Open an output folder of batch mode, and its first recording."""
@@ -133,9 +134,9 @@ class _Opened:
     of: Path | None
 
 
-def _open_file(path: Path, context: RunContext) -> _Opened:
+def _open_file(path: Path, csv: CsvConfig | None, context: RunContext) -> _Opened:
     del context
-    return _Opened(Shown(open_file(path), None, ()), None)
+    return _Opened(Shown(open_file(path, csv), None, ()), None)
 
 
 def _open_results(folder: Path, context: RunContext) -> BatchResults:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QPalette
+from PySide6.QtGui import QDropEvent, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QListWidget, QMessageBox
 
 from core.errors import CrosslError
+from ui.csv_dialog import CsvDialog
+from ui.findings_dialog import FindingsDialog
 from ui.messages import bug_report, show_error
 from ui.recording_view import amount
 from ui.time_plot import TimeAxis, clock_text
@@ -267,3 +269,35 @@ def test_an_error_from_any_thread_reaches_the_window(qtbot, qapp, monkeypatch):
         assert str(shown[1]) == "in a thread"
     finally:
         errors.remove()
+
+
+def test_findings_can_be_listed_and_copied(qtbot, make_window, tmp_path: Path):
+    path = tmp_path / "watch.csv"
+    path.write_text("t,acc\n" + "".join(f"{20 * k},{k % 5}\n" for k in range(300)))
+    window = make_window()
+    open_and_draw(qtbot, window, path)
+    assert "findings" in window._findings.text()
+    window._findings.click()
+    (dialog,) = window.findChildren(FindingsDialog)
+    findings = window._session.shown.recording.findings
+    assert dialog.table.rowCount() == len(findings) > 1
+    dialog.copy_all()
+    copied = QGuiApplication.clipboard().text().splitlines()
+    assert [line.split("\t")[2] for line in copied] == [found.message for found in findings]
+    dialog.close()
+
+
+def test_a_csv_file_opens_with_what_the_user_says(qtbot, make_window, tmp_path: Path):
+    path = tmp_path / "watch.csv"
+    path.write_text("acc\n" + "".join(f"{k % 5}\n" for k in range(300)))
+    window = make_window()
+    window.open_csv(path)
+    (dialog,) = window.findChildren(CsvDialog)
+    qtbot.waitUntil(lambda: not dialog._looking.is_busy, timeout=10_000)
+    assert "csv.rate_hz" in dialog.problem.text()
+    dialog.editors["rate_hz"].setCurrentText("50")
+    dialog.editors["rate_hz"].lineEdit().editingFinished.emit()
+    qtbot.waitUntil(lambda: not dialog._looking.is_busy, timeout=10_000)
+    with qtbot.waitSignal(window.shown, timeout=10_000):
+        dialog.accept()
+    assert window._session.shown.recording.duration_s == pytest.approx(6.0)
