@@ -54,7 +54,7 @@ SIGNAL_FIELDS = (
 )
 ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,8}", re.ASCII)
 _NUMBER_AND_TEXT = re.compile(r"([+-]?[\d.,]+(?:[eE][+-]?\d{1,3})?)\s+\S.*", re.ASCII)
@@ -784,8 +784,8 @@ def _full_date(
     """The date with its full year from the recording field of EDF+, where it has one."""
     full = _STARTDATE.match(recording)
     exact = None
-    if full and full.group(2).upper() in _MONTHS:
-        month = _MONTHS.index(full.group(2).upper()) + 1
+    if full and full.group(2).upper() in MONTHS:
+        month = MONTHS.index(full.group(2).upper()) + 1
         exact = _make_date(int(full.group(3)), month, int(full.group(1)))
     if exact is None or full is None:
         if not re.match(r"Startdate X( |$)", recording):

@@ -199,15 +199,16 @@ class EdfFile(SignalFile):
     def _channel(self, signal: EdfSignal) -> Channel:
         _, ends, _ = self._grids[signal.samples]
         samples = int(ends.max()) if len(ends) else 0
-        rate_hz = signal.samples / self.header.record_s
+        low, high = signal.digital_minimum, signal.digital_maximum
         return Channel(
-            signal.label,
-            signal.unit,
-            rate_hz,
-            samples,
-            signal.minimum,
-            signal.maximum,
-            signal.is_calibrated,
+            label=signal.label,
+            unit=signal.unit,
+            rate_hz=signal.samples / self.header.record_s,
+            samples=samples,
+            minimum=signal.minimum,
+            maximum=signal.maximum,
+            calibrated=signal.is_calibrated,
+            digital_limits=None if low is None or high is None else (low, high),
         )
 
     def _parts(self, signal: EdfSignal, start: int, stop: int, out: np.ndarray, put: _Put) -> bool:

@@ -35,6 +35,7 @@ class Channel:
     `minimum` and `maximum` are the limits the device can record, in `unit`, where the file says
     so (EDF: physical limits); samples on them are saturated. Where `calibrated` is false, the
     samples are digital numbers, because the file does not tell what they mean in its unit.
+    `digital_limits`: the numbers that stand for the limits, where the file has such.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Channel:
     minimum: float | None = None
     maximum: float | None = None
     calibrated: bool = True
+    digital_limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

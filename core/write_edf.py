@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from core.atomic_file import refuse_to_replace, replacing
+from core.edf_header import FIXED_BYTES, MONTHS
 from core.recording import Annotation
 
-FIXED_BYTES = 256
-MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 FIRST_YEAR, LAST_YEAR = 1985, 2084  # what two digits of a year can say
 NO_DATE = datetime(1985, 1, 1)
 ANONYMOUS = "X X X X"

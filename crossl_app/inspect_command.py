@@ -169,7 +169,18 @@ def _print_choices(preview: CsvPreview) -> None:
 
 def _channel_table(channels: Sequence[ChannelFigures]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    heads = ("channel", "unit", "rate Hz", "samples", "limits", "min", "max", "mean", "flat")
+    heads = (
+        "channel",
+        "unit",
+        "rate Hz",
+        "samples",
+        "limits",
+        "digital",
+        "min",
+        "max",
+        "mean",
+        "flat",
+    )
     for head in ("  " + heads[0], *heads[1:], "saturated"):
         table.add_column(head, justify="left" if head.strip() in heads[:2] else "right",
                          no_wrap=True)  # fmt: skip
@@ -178,6 +189,9 @@ def _channel_table(channels: Sequence[ChannelFigures]) -> Table:
         limits = "–"
         if channel.minimum is not None and channel.maximum is not None:
             limits = f"{channel.minimum:.6g} … {channel.maximum:.6g}"
+        digital = "–"
+        if channel.digital_limits is not None:
+            digital = " … ".join(f"{value:.10g}" for value in channel.digital_limits)
         unit = channel.unit if channel.calibrated else "not calibrated"
         table.add_row(
             Text(f"  {channel.label or '(no label)'}"),
@@ -185,6 +199,7 @@ def _channel_table(channels: Sequence[ChannelFigures]) -> Table:
             f"{channel.rate_hz:g}",
             str(figures.samples),
             limits,
+            digital,
             *(_figure(value) for value in (figures.minimum, figures.maximum, figures.mean)),
             *(_share(value) for value in (figures.flat, figures.saturated)),
         )
