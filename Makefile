@@ -16,12 +16,13 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --no-input --disable-pip-version-check $(PIP_ARGS)
 DEMO_OUTPUT ?= build/demo
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test quick lint bench clean
 
 help:
 	@echo "make demo    set up .venv and run the sample study (about 5 minutes after installing)"
 	@echo "make test    set up .venv, then ruff, mypy, import-linter and pytest"
 	@echo "make lint    the same without pytest"
+	@echo "make quick   the tests to run while working: pytest without the slow ones"
 	@echo "make bench   print the table of speed and memory, write build/bench.json"
 	@echo "make clean   remove .venv and everything that was built"
 
@@ -52,6 +53,9 @@ test: $(VENV)/.installed-test
 	@bash .ci/qt_libraries.sh "$(BIN)/python"
 	$(MAKE) --no-print-directory lint
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest
+
+quick: $(VENV)/.installed-test
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest -q -m "not slow and not acceptance"
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -P tests/benchmarks/bench.py

@@ -46,6 +46,7 @@ def table(output: Path, name: str) -> str:
 AFTER = 'steps=["finetune", "evaluate", "predict", "robustness"]'
 
 
+@pytest.mark.slow
 # Subjects are sorted by name and dealt out in turn to two folds: s1, s3 and s5 are tested in the
 # first, s2 and s4 in the second.
 @pytest.mark.parametrize(
@@ -269,6 +270,7 @@ def test_a_hypnogram_beside_the_night_is_no_recording(small_study: Any, tmp_path
     assert [entry["id"] for entry in report["recordings"]] == ["s1", "s2", "s3", "s4", "s5"]
 
 
+@pytest.mark.slow
 def test_every_opponent_adaptation_and_dedicated_heads_stand_in_the_report(
     small_study: Any, tmp_path: Path
 ) -> None:

@@ -591,6 +591,7 @@ sys.exit(status)
 """
 
 
+@pytest.mark.slow
 def test_batch_mode_runs_where_there_is_no_qt(small_study, tmp_path: Path) -> None:
     options = ["--batch", str(small_study.run_file), "--output", str(tmp_path / "out")]
     done = subprocess.run(
