@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from core.atomic_file import refuse_to_replace, replacing
-from core.edf_header import FILE_FIELDS, SIGNAL_FIELDS, decode
+from core.edf_header import FILE_FIELDS, SIGNAL_FIELDS, EdfSignal, decode
 from core.errors import ConfigError, RecordingError
 from core.read_edf import open_edf
 from core.recording import Finding
@@ -55,6 +55,8 @@ STUDY_FILE = "deidentification.json"
 
 _BYTES_AT_ONCE = 1 << 24
 _TOKEN = re.compile(rb"[^\x00]+")
+_LIST = re.compile(rb"[+-]\d{1,12}(?:[.,]\d*)?(?:\x15[\d.]*)?\x14[^\x00]*\x14\x00")
+_LOOKED_AT = 500  # records, evenly spread, to tell what a signal holds
 _HEAD = re.compile(rb"[+-]?\d{1,12}(?:[.,]\d*)?(?:\x15(?:\d{1,12}(?:[.,]\d*)?)?)?")
 # What the words of EDF+'s two identification fields are.
 _PATIENT_WORDS = ("patient code", "sex", "birth date", "patient name")
@@ -135,8 +137,14 @@ class _Copy:
         self._path = path
         self._file = open_edf(path)
         self._header = header = self._file.header
+        self._findings = list(self._file.findings)
+        self._texts_of = self._annotation_signals()
         self._patterns = [pattern.casefold() for pattern in (*STANDARD_TEXTS, *keep_texts)]
         self._kept: dict[bytes, bool] = {}
+        fields = header.fields["patient"] + b" " + header.fields["recording"]
+        # Shorter words are met by chance among the samples of a night.
+        self._names = [word for word in re.split(rb"[^\w]+|_+", fields) if len(word) >= 5]
+        self._names = [word for word in self._names if word != b"Startdate"]
         self._start = self._shifted(header.start, shift_days)
         self._fields = self._new_fields()
 
@@ -206,7 +214,7 @@ class _Copy:
             TextChange(decode(text)[0], count, self._keeps(text))
             for text, count in counts.most_common()
         )
-        return Deidentification(tuple(changes), kept, damaged, self._file.findings)
+        return Deidentification(tuple(changes), kept, damaged, tuple(self._findings))
 
     def _annotation_rows(self) -> Iterator[bytes]:
         """The bytes of each annotation signal in each record."""
@@ -215,14 +223,42 @@ class _Copy:
             for row in records[:, begin:end]:
                 yield row.tobytes()
 
+    def _annotation_signals(self) -> list[EdfSignal]:
+        """Signals that hold annotations, also under a label that does not say so."""
+        found = []
+        for signal in self._header.signals:
+            if not signal.samples:
+                continue
+            if signal.is_annotation:
+                found.append(signal)
+            elif self._looks_like_annotations(signal):
+                found.append(signal)
+                self._findings.append(
+                    Finding(
+                        "repaired",
+                        "annotations",
+                        f"Signal {signal.number + 1} holds annotations although its label does not "
+                        "say so; its texts were treated like other annotations.",
+                    )
+                )
+        return found
+
+    def _looks_like_annotations(self, signal: EdfSignal) -> bool:
+        """Whether nearly all records of a signal that hold anything begin with a list."""
+        begin, end = self._place(signal)
+        rows = self._file.raw_records(0, self._header.records)[:, begin:end]
+        used = np.flatnonzero(rows.any(axis=1))
+        first = used[:: max(1, len(used) // _LOOKED_AT)]
+        lists = sum(_LIST.match(rows[k].tobytes()) is not None for k in first)
+        return lists > 0.9 * len(first) and lists > 0
+
     def _annotation_places(self) -> list[tuple[int, int]]:
         """First and past-the-last byte of each annotation signal in a record."""
+        return [self._place(signal) for signal in self._texts_of]
+
+    def _place(self, signal: EdfSignal) -> tuple[int, int]:
         width = self._header.width
-        return [
-            (signal.column * width, (signal.column + signal.samples) * width)
-            for signal in self._header.signals
-            if signal.is_annotation and signal.samples
-        ]
+        return signal.column * width, (signal.column + signal.samples) * width
 
     def _keeps(self, text: bytes) -> bool:
         kept = self._kept.get(text)
@@ -235,7 +271,10 @@ class _Copy:
     # -- writing
 
     def write(self, out: Path, force: bool) -> None:
+        """Write the copy; `plan` has been asked before."""
         header = self._header
+        kept = [text for text, keeps in self._kept.items() if keeps]
+        names = [word for word in self._names if not any(word in text for text in kept)]
         places = self._annotation_places()
         at_once = max(1, _BYTES_AT_ONCE // max(1, header.record_bytes))
         refuse_to_replace(out, force)
@@ -252,7 +291,20 @@ class _Copy:
                     for begin, end in places:
                         clean = self._without_texts(row[begin:end].tobytes())
                         row[begin:end] = np.frombuffer(clean, np.uint8)
-                stream.write(block.tobytes())
+                data = block.tobytes()
+                self._refuse_names_in(data, names)
+                stream.write(data)
+
+    def _refuse_names_in(self, data: bytes, names: list[bytes]) -> None:
+        """Stop where a word of the removed fields stands among the samples: in a damaged file
+        annotations may lie anywhere, and a copy that names the person is worse than none."""
+        for word in names:
+            if word in data:
+                raise RecordingError(
+                    f"{self._path}: a word of the header's patient or recording field also stands "
+                    "among the samples, where annotations of a damaged file may lie; repair the "
+                    "file first (--inspect FILE --repair OUT)."
+                )
 
     def _without_texts(self, row: bytes) -> bytes:
         """A record's annotation lists, of the same length, with the texts that are kept."""

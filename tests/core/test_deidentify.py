@@ -113,6 +113,27 @@ def test_reserved_fields_trailing_bytes_and_damaged_lists_do_not_survive(tmp_pat
     assert open_edf(out).findings == ()
 
 
+def test_annotations_under_another_label_lose_their_texts_too(tmp_path: Path) -> None:
+    path = write_night(tmp_path / "in.edf")
+    data = path.read_bytes().replace(b"EDF Annotations ", b"Events          ")
+    path.write_bytes(data)
+    plan = deidentify(path, tmp_path / "out.edf", 0)
+    assert "annotations" in {found.field for found in plan.findings}
+    assert {text.text: text.kept for text in plan.texts}["Dr Smith phoned Jürgen"] is False
+    for secret in SECRETS:
+        assert secret.encode() not in (tmp_path / "out.edf").read_bytes(), secret
+
+
+def test_a_name_among_the_samples_of_a_damaged_file_stops_the_copy(tmp_path: Path) -> None:
+    path = write_night(tmp_path / "in.edf")
+    data = bytearray(path.read_bytes())
+    data[256 * 3 + 40 : 256 * 3 + 45] = b"Smith"
+    path.write_bytes(bytes(data))
+    with pytest.raises(RecordingError, match="among the samples"):
+        deidentify(path, tmp_path / "out.edf", 0)
+    assert not (tmp_path / "out.edf").exists()
+
+
 def test_dates_that_the_format_cannot_say_are_refused(tmp_path: Path) -> None:
     path = write_night(tmp_path / "in.edf")
     for days in (-40000, 10**9):
