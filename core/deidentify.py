@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from core.atomic_file import refuse_to_replace, replacing
-from core.edf_header import FILE_FIELDS, SIGNAL_FIELDS, EdfSignal, decode
+from core.edf_header import FILE_FIELDS, FIXED_BYTES, SIGNAL_FIELDS, EdfSignal, decode
 from core.errors import ConfigError, RecordingError
 from core.read_edf import open_edf
 from core.recording import Finding
@@ -39,7 +39,7 @@ STANDARD_TEXTS = (
     *(f"Sleep stage {stage}" for stage in ("W", "1", "2", "3", "4", "R", "M", "N", "N1", "N2")),
     *("Sleep stage N3", "Sleep stage [?]", "Sleep stage REM", "Movement time"),
     *("W", "N1", "N2", "N3", "N4", "R", "REM", "Wake", "S1", "S2", "S3", "S4", "MT", "NREM"),
-    *("Lights off", "Lights on", "Lights off[@]*", "Recording starts", "Recording ends"),
+    *("Lights off", "Lights on", "Recording starts", "Recording ends"),
     *("RECORD START", "REC START", "Start recording", "Stop recording"),
     *("Arousal", "EEG arousal", "Sleep spindle", "K complex", "K-complex", "Sawtooth waves"),
     *("Apnea", "Central apnea", "Obstructive apnea", "Mixed apnea", "Hypopnea", "RERA"),
@@ -140,6 +140,7 @@ class _Copy:
         self._findings = list(self._file.findings)
         self._texts_of = self._annotation_signals()
         self._patterns = [pattern.casefold() for pattern in (*STANDARD_TEXTS, *keep_texts)]
+        self._labels = {signal.label.casefold() for signal in header.signals}
         self._kept: dict[bytes, bool] = {}
         fields = header.fields["patient"] + b" " + header.fields["recording"]
         # Shorter words are met by chance among the samples of a night.
@@ -171,7 +172,7 @@ class _Copy:
             "patient": ANONYMOUS,
             "recording": recording_field(self._start, "X X X"),
             "start date": f"{date.day:02d}.{date.month:02d}.{date.year % 100:02d}",
-            "header length": str(256 * (len(header.signals) + 1)),
+            "header length": str(FIXED_BYTES * (len(header.signals) + 1)),
             "reserved": f"{letter}+{header.plus}" if header.plus else "",
             "record count": str(header.records),
         }
@@ -264,6 +265,10 @@ class _Copy:
         kept = self._kept.get(text)
         if kept is None:
             plain = decode(text)[0].strip().casefold()
+            # EDF+ writes `text@@label` where an annotation is about one signal.
+            about, sign, label = plain.rpartition("@@")
+            if sign and label in self._labels:
+                plain = about
             kept = any(fnmatch.fnmatchcase(plain, pattern) for pattern in self._patterns)
             self._kept[text] = kept
         return kept

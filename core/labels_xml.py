@@ -181,14 +181,16 @@ def _read_nsrr(path: Path, root: ET.Element, options: ReadOptions) -> LabelSet:
         )
         lengthless += without_length
         labels.append(label)
-    if lengthless:
-        findings.append(
-            note(f"{counted(lengthless, 'event')} without a duration were read as moments.")
-        )
+    _note_lengthless(lengthless, findings)
     if not labels:
         findings.append(note("The file has no scored events."))
     findings += clock.findings()
     return make_label_set(labels, start or clock.start, findings, "nsrr")
+
+
+def _note_lengthless(count: int, findings: list[Finding]) -> None:
+    if count:
+        findings.append(note(f"{counted(count, 'event')} without a duration were read as moments."))
 
 
 def _read_profusion(path: Path, root: ET.Element, options: ReadOptions) -> LabelSet:
@@ -215,10 +217,7 @@ def _read_profusion(path: Path, root: ET.Element, options: ReadOptions) -> Label
         label, without_length = _event_label(path, number, event, clock, "Name", "Input", kind)
         lengthless += without_length
         labels.append(label)
-    if lengthless:
-        findings.append(
-            note(f"{counted(lengthless, 'event')} without a duration were read as moments.")
-        )
+    _note_lengthless(lengthless, findings)
     if not labels:
         findings.append(note("The file has neither sleep stages nor scored events."))
     findings += clock.findings()

@@ -113,6 +113,20 @@ def test_reserved_fields_trailing_bytes_and_damaged_lists_do_not_survive(tmp_pat
     assert open_edf(out).findings == ()
 
 
+def test_a_standard_text_about_a_signal_is_kept_and_nothing_else_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "in.edf"
+    texts = ("Arousal@@EEG C3", "Arousal@@Jane Doe", "Lights off@ Jane Doe")
+    notes = tuple(Annotation(float(k), 0.0, text) for k, text in enumerate(texts))
+    signals = (EdfSignal("EEG C3", "uV", "-250", "250", -2048, 2047, 10),)
+    contents = EdfContents(
+        START, 1.0, np.arange(5.0), signals, lambda signal, record: np.zeros(10, np.int16), notes
+    )
+    write_edf(path, contents)
+    deidentify(path, tmp_path / "out.edf", 0)
+    kept = [entry.text for entry in open_edf(tmp_path / "out.edf").annotations]
+    assert kept == ["Arousal@@EEG C3", "X", "X"]
+
+
 def test_annotations_under_another_label_lose_their_texts_too(tmp_path: Path) -> None:
     path = write_night(tmp_path / "in.edf")
     data = path.read_bytes().replace(b"EDF Annotations ", b"Events          ")
