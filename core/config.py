@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +38,16 @@ class Strict(BaseModel):
 
 
 # ---------------------------------------------------------------- recordings
+
+LONGEST_ID = 200
+"""Bytes of a recording's id: file systems allow 255 for a name with its ending."""
+_NO_FILE_NAME = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def safe_file_name(text: str) -> str:
+    """The text as a name that every file system takes: letters, digits, `_`, `-` and `.`."""
+    name = re.sub(r"[^\w.\-]+", "_", text).strip(". ") or "recording"
+    return f"{name}_" if _NO_FILE_NAME.fullmatch(name) else name
 
 
 class CsvConfig(Strict):
@@ -81,9 +92,10 @@ class CsvConfig(Strict):
 class SourceConfig(Strict):
     """Files of one kind: one device or one export."""
 
-    pattern: str
+    pattern: str = ""
     """Path relative to the run file or the data root, with named fields in braces:
-    `{subject}/{subject}_{run}_{device}.csv`; `{n:02d}` is digits, padded to two."""
+    `{subject}/{subject}_{run}_{device}.csv`; `{n:02d}` is digits, padded to two. May be left out
+    only where `recordings.listed` is given."""
     name: str = "main"
     """What the run file calls this source. A field `signal` or `device` names it by itself."""
     values: dict[str, list[str]] = {}
@@ -99,6 +111,48 @@ class SourceConfig(Strict):
     """A recording that lacks this source is kept, with its modalities absent."""
 
 
+class ListedFile(Strict):
+    """A file of a listed recording. A text is short for its path."""
+
+    path: Annotated[str, Field(min_length=1)]
+    """Path of the file, relative to the data root or absolute; taken as it stands."""
+    source: str | None = None
+    """Name of the entry of `sources` whose settings the file is read with; left out: the entry
+    that is called like the file, or else the first."""
+
+
+class ListedRecording(Strict):
+    """A recording whose files are named one by one."""
+
+    id: Annotated[str, Field(min_length=1)]
+    """Name of the recording, in the report and of its files; no two differ by case alone."""
+    subject: Annotated[str, Field(min_length=1)]
+    """Whose recording it is; all splits go by it."""
+    fields: dict[str, str] = {}
+    """What a pattern's fields would say, for `labels`; `subject` and `recording` (the id) are
+    there without being named."""
+    files: Annotated[dict[str, ListedFile], Field(min_length=1)]
+    """Name of each file inside the recording, which modalities call `source`, to its path."""
+
+    @field_validator("id")
+    @classmethod
+    def _a_file_name(cls, id: str) -> str:
+        if safe_file_name(id) != id:
+            raise ValueError(f"an id is used as a file name; write it as '{safe_file_name(id)}'")
+        if len(id.encode()) > LONGEST_ID:
+            raise ValueError(f"an id is used as a file name; this one is longer than {LONGEST_ID}")
+        return id
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _paths(cls, files: Any) -> Any:
+        if not isinstance(files, dict):
+            return files
+        return {
+            name: {"path": file} if isinstance(file, str) else file for name, file in files.items()
+        }
+
+
 class ExclusionConfig(Strict):
     """A recording, or a stretch of it, that is not to be used."""
 
@@ -108,14 +162,24 @@ class ExclusionConfig(Strict):
     """Start of the stretch in seconds from the recording's start; left out: from its start."""
     end_s: float | None = None
     """End of the stretch; left out: to its end."""
+    modality: str | None = None
+    """Modality whose signal is bad there: it counts as missing, and the windows are kept. Left
+    out: windows that touch the stretch are left out of everything."""
     reason: str = ""
     """Why; goes into the report."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the recording as a whole is not to be used."""
+        return self.start_s is None and self.end_s is None and self.modality is None
 
 
 class RecordingsConfig(Strict):
     """Which files there are and how they make up recordings."""
 
     sources: Annotated[list[SourceConfig], Field(min_length=1)]
+    listed: list[ListedRecording] | None = None
+    """Recordings whose files are named one by one, in place of patterns or beside them."""
     join: Literal["overlap", "union"] = "overlap"
     """A recording of several files lasts from the latest start to the earliest end, or from the
     earliest start to the latest end, with what is missing absent."""
@@ -124,6 +188,56 @@ class RecordingsConfig(Strict):
     key_map: dict[str, str] = {}
     """Names that differ between tables and files: name in a table to subject or recording."""
     exclude: list[ExclusionConfig] = []
+
+    @model_validator(mode="after")
+    def _files_are_told(self) -> RecordingsConfig:
+        # An empty list will do: a model keeps the settings without the list that they came from.
+        if self.listed is None:
+            for number, source in enumerate(self.sources):
+                if not source.pattern:
+                    raise ValueError(
+                        f".sources.{number}.pattern: this key is required where `listed` names no "
+                        "files"
+                    )
+        return self
+
+    @field_validator("listed")
+    @classmethod
+    def _ids_are_distinct(
+        cls, listed: list[ListedRecording] | None
+    ) -> list[ListedRecording] | None:
+        seen: dict[str, str] = {}
+        for number, entry in enumerate(listed or ()):
+            other = seen.setdefault(entry.id.casefold(), entry.id)
+            if len(seen) <= number:
+                raise ValueError(
+                    f".{number}.id: '{entry.id}' is not told from '{other}'; ids must differ by "
+                    "more than upper and lower case"
+                )
+        return listed
+
+    @model_validator(mode="after")
+    def _sources_are_there(self) -> RecordingsConfig:
+        names = [source.name for source in self.sources]
+        for number, entry in enumerate(self.listed or ()):
+            for name, file in entry.files.items():
+                wanted = name if file.source is None else file.source
+                where = f".listed.{number}.files.{name}.source"
+                if file.source is not None and wanted not in names:
+                    near = difflib.get_close_matches(wanted, names, n=1)
+                    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+                    raise ValueError(f"{where}: no entry of `sources` is called '{wanted}'; {hint}")
+                if names.count(wanted) > 1:
+                    raise ValueError(
+                        f"{where}: {names.count(wanted)} entries of `sources` are called "
+                        f"'{wanted}'; give each a name of its own"
+                    )
+        return self
+
+    def source_of(self, name: str, file: ListedFile) -> SourceConfig:
+        """The settings that a listed file, called `name` in its recording, is read with."""
+        wanted = name if file.source is None else file.source
+        return next((s for s in self.sources if s.name == wanted), self.sources[0])
 
 
 # ---------------------------------------------------------------- modalities
@@ -604,7 +718,24 @@ class RunConfig(Strict):
                 raise ValueError(f"modality named twice: {', '.join(twice)}")
             if not names:
                 raise ValueError("modalities: the list is empty")
+            try:
+                check_excluded_modalities(self.recordings, names)
+            except ConfigError as error:
+                raise ValueError(f".{str(error).rstrip('.')}") from None
         return self
+
+
+def check_excluded_modalities(recordings: RecordingsConfig, names: Sequence[str]) -> None:
+    """ConfigError where a stretch is bad in a modality that is not among `names`: bad data would
+    be used without a word."""
+    for number, entry in enumerate(recordings.exclude):
+        if entry.modality is not None and entry.modality not in names:
+            near = difflib.get_close_matches(entry.modality, names, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}."
+            raise ConfigError(
+                f"recordings.exclude.{number}.modality: there is no modality '{entry.modality}'; "
+                f"{hint}"
+            )
 
 
 # ---------------------------------------------------------------- loading
@@ -776,7 +907,10 @@ def _explain(error: ValidationError, where: str) -> str:
             lines.append(f"{path}: this key is required")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{path or 'run file'}: {message} (found {_short(problem['input'])})")
+            if message.startswith("."):  # it names the place below by itself
+                lines.append(f"{path}{message}".removeprefix("."))
+            else:
+                lines.append(f"{path or 'run file'}: {message} (found {_short(problem['input'])})")
     unique = list(dict.fromkeys(lines))
     if len(unique) == 1:
         return f"{where}: {unique[0]}."

@@ -332,7 +332,7 @@ def prepare_recording(
     if not cut.present.any():
         raise RecordingError(
             f"{_name(recording)}: no modality was recorded in any window: everything is missing, "
-            f"flat or saturated."
+            f"flat, saturated or excluded."
         )
     prepared = PreparedRecording(
         recording.id,
@@ -385,12 +385,14 @@ def _absence(
     for number, modality in enumerate(resolved.modalities):
         absent = int((~windows.present[:, number]).sum())
         if modality.found and absent:
+            why = "missing, flat or saturated"
+            if any(s.modality == modality.name for s in resolved.recording.excluded):
+                why = "missing, flat, saturated or marked as bad"
             findings.append(
                 Finding(
                     "note",
                     scheme.names[number],
-                    f"{modality.name} is missing, flat or saturated in {absent} of "
-                    f"{len(windows)} windows.",
+                    f"{modality.name} is {why} in {absent} of {len(windows)} windows.",
                 )
             )
     return tuple(findings)

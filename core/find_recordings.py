@@ -1,7 +1,8 @@
 """From path patterns with named fields to recordings, and from found recordings to open ones.
 
 Finding only lists folders and opens nothing. Files whose fields agree make up one recording; the
-fields `signal` and `device` tell the files of one recording apart and name its sources.
+fields `signal` and `device` tell the files of one recording apart and name its sources. Or a list
+names the files of each recording one by one.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import fnmatch
 import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.config import RecordingsConfig, SourceConfig
+from core.config import ListedRecording, RecordingsConfig, SourceConfig, safe_file_name
 from core.errors import ConfigError, DataError, RecordingError
 from core.read_csv import open_csv
 from core.read_edf import open_edf
@@ -30,7 +32,6 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 _SPEC = re.compile(r"([A-Za-z_]\w*)(?::0?(\d*)d)?")
 _EDF_ENDINGS = (".edf", ".bdf", ".rec")
 _CSV_ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".tab")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,36 @@ def find_recordings(
     root: Path,
     label_columns: Mapping[str, Sequence[str]] | None = None,
 ) -> list[FoundRecording]:
-    """List the recordings that the patterns find under `root`, sorted by id.
+    """List the recordings that are listed or that the patterns find under `root`, sorted by id.
 
     `label_columns`: per source name (or `*` for all) the columns that hold labels and are no
-    channels. A recording that lacks a source which is not optional comes with an `error`; those
-    that the config excludes as a whole are left out. Raises ConfigError for an impossible
-    pattern, DataError where a pattern matches nothing.
+    channels. A recording that lacks a source which is not optional, or a listed file, comes with
+    an `error`; those that the config excludes as a whole are left out. Patterns pass over files
+    that are listed. Raises ConfigError for an impossible pattern, DataError where a pattern matches
+    nothing.
     """
     columns = label_columns or {}
+    listed = [_listed(entry, config, root, columns) for entry in config.listed or ()]
+    claimed = {_same_path(path) for one in listed for path in one.paths}
     groups: list[_Group] = []
     expected: list[tuple[str, ...]] = []
+    searched = False
     for number, source in enumerate(config.sources):
-        found = _find_source(source, number, root, columns)
+        if not source.pattern:
+            expected.append(())
+            continue
+        found = _find_source(source, number, root, columns, claimed)
         expected.append(_expected_names(source, found))
-        groups = found if number == 0 else _join(groups, found, config.key_map)
+        groups = _join(groups, found, config.key_map) if searched else found
+        searched = True
+    if not searched and not listed:
+        raise ConfigError(
+            "recordings: no entry of `sources` has a pattern and `listed` is empty; name the files "
+            "by one or the other."
+        )
     order = list(dict.fromkeys(name for s in config.sources for name in field_names(s.pattern)))
-    recordings = []
-    taken: set[str] = set()
+    recordings = [one for one in listed if not _excluded_whole(one.id, config)]
+    taken = {one.id.casefold() for one in listed}
     for group in sorted(groups, key=lambda g: sorted(str(f.path) for f in g.files.values())):
         fields = {name: group.fields[name] for name in order if name in group.fields}
         base = _safe_id(fields, group)
@@ -97,10 +111,7 @@ def find_recordings(
             number += 1
             id = f"{base}_{number}"
         taken.add(id.casefold())
-        if any(
-            e.start_s is None and e.end_s is None and fnmatch.fnmatchcase(id, e.recording)
-            for e in config.exclude
-        ):
+        if _excluded_whole(id, config):
             continue
         recordings.append(
             FoundRecording(
@@ -113,10 +124,14 @@ def find_recordings(
         )
     if not recordings:
         raise DataError(
-            f"All {len(groups)} recordings that were found in {root} are excluded by "
+            f"All {len(groups) + len(listed)} recordings that were found in {root} are excluded by "
             "recordings.exclude."
         )
     return sorted(recordings, key=lambda recording: recording.id)
+
+
+def _excluded_whole(id: str, config: RecordingsConfig) -> bool:
+    return any(e.whole and fnmatch.fnmatchcase(id, e.recording) for e in config.exclude)
 
 
 def open_recording(found: FoundRecording, config: RecordingsConfig) -> Recording:
@@ -152,7 +167,13 @@ def open_recording(found: FoundRecording, config: RecordingsConfig) -> Recording
     first, last = (min(starts), max(ends)) if union else (max(starts), min(ends))
     has_clock = any(file.has_clock for _, file in opened)
     sources = tuple(
-        Source(entry.name, file, _whole_us(start - first))
+        Source(
+            entry.name,
+            file,
+            _whole_us(start - first),
+            entry.config.clock_offset_s,
+            entry.config.time_zone,
+        )
         for start, (entry, file) in zip(starts, opened, strict=True)
     )
     duration_s = _whole_us(last - first)
@@ -323,12 +344,160 @@ def _nothing_there(pattern: str, root: Path) -> str:
     return f"the folder {folder} holds {', '.join(names[:5])}{more}"
 
 
+# ---------------------------------------------------------------- listed recordings
+
+
+def _listed(
+    entry: ListedRecording,
+    config: RecordingsConfig,
+    root: Path,
+    label_columns: Mapping[str, Sequence[str]],
+) -> FoundRecording:
+    """A listed recording; with an error where a file that it must have is not there."""
+    files = [
+        FoundFile(
+            name,
+            _listed_path(file.path, root),
+            config.source_of(name, file),
+            _label_columns(name, label_columns),
+        )
+        for name, file in entry.files.items()
+    ]
+    there = [file for file in files if _is_file(file.path)]
+    kept = [file for file in files if file in there or not file.config.optional] or files
+    missing = next((file for file in kept if file not in there), None)
+    error = None
+    if missing is not None:
+        error = f"{missing.path}: there is no such file; correct its path in recordings.listed"
+        error += "." if missing.config.optional else ", or set `optional` for its source."
+    fields = {"subject": entry.subject, "recording": entry.id, **entry.fields}
+    return FoundRecording(entry.id, entry.subject, fields, tuple(kept), error)
+
+
+def _listed_path(text: str, root: Path) -> Path:
+    path = root / text
+    if "\\" in text and not _is_file(path):
+        return root / text.replace("\\", "/")  # a list that was written on Windows
+    return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _same_path(path: Path) -> str:
+    """A path in one spelling, for comparing."""
+    return os.path.normcase(os.path.realpath(path))
+
+
+def without_names(config: RecordingsConfig) -> RecordingsConfig:
+    """The settings without what names people, recordings or files, to be kept with a model.
+
+    Where all recordings were listed, there is a source for each name of a file, with a pattern
+    made of what the names of those files have in common: it puts the files of new recordings
+    together.
+    """
+    bare = config.model_copy(update={"exclude": [], "key_map": {}})
+    if config.listed is None:
+        return bare
+    if any(source.pattern for source in config.sources):
+        return bare.model_copy(update={"listed": []})
+    return bare.model_copy(update={"listed": [], "sources": _sources_by_name(config)})
+
+
+def _sources_by_name(config: RecordingsConfig) -> list[SourceConfig]:
+    listed = config.listed or []
+    sources: dict[str, SourceConfig] = {}
+    file_names: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for entry in listed for name in entry.files):
+        files = [entry.files[name] for entry in listed if name in entry.files]
+        read_with = [config.source_of(name, file) for file in files]
+        usual = Counter(source.name for source in read_with).most_common(1)[0][0]
+        source = next(source for source in read_with if source.name == usual)
+        file_names[name] = [re.split(r"[\\/]", file.path)[-1] for file in files]
+        update = {
+            "name": name,
+            "pattern": _common_pattern(name, file_names[name]),
+            "values": {},
+            "optional": source.optional or len(files) < len(listed),
+        }
+        sources[name] = source.model_copy(update=update)
+    clear = all(
+        source.pattern and _fits(source.pattern, text) == (name == other)
+        for name, source in sources.items()
+        for other, texts in file_names.items()
+        for text in texts
+    )
+    if not clear:  # the names do not tell the files of a recording apart
+        sources = {n: s.model_copy(update={"pattern": ""}) for n, s in sources.items()}
+    return list(sources.values()) or config.sources
+
+
+def _common_pattern(source: str, names: Sequence[str]) -> str:
+    """A pattern that the names of all files of a source fit; empty where there is none.
+
+    `a1_sp.csv` and `b2_sp.csv` of `sp` give `{subject}_sp.csv`. Of the names only words of the
+    source's own name and of usual endings are taken: any other may be somebody's.
+    """
+    endings = " ".join((*_EDF_ENDINGS, *_CSV_ENDINGS, ".gz"))
+    known = set(_words(source)) | set(_words(endings))
+    if len(set(names)) == 1:
+        return f"{{subject}}/{names[0]}" if known.issuperset(_words(names[0])) else ""
+    start = _common_start(names)
+    end = _common_start([name[::-1] for name in names])[::-1]
+    starts = [start[: cut.end()] for cut in re.finditer(r"[\W_]", start)]
+    ends = [end[cut.start() :] for cut in re.finditer(r"[\W_]", end)]
+    room = min(len(name) for name in names)
+
+    def longest(texts: Iterable[str]) -> str:
+        fit = (text for text in texts if len(text) < room and known.issuperset(_words(text)))
+        return next(fit, "")
+
+    end = longest(ends)
+    room -= len(end)
+    start = longest(reversed(starts))
+    pattern = f"{start}{{subject}}{end}" if end else ""
+    return "" if re.search(r"[{}*?]", start + end) else pattern
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.casefold())
+
+
+def _fits(pattern: str, name: str) -> bool:
+    """Whether a file's name fits a pattern of `_common_pattern`."""
+    start, _, end = pattern.partition("{subject}")
+    if end.startswith("/"):
+        return name == end[1:]
+    fits = name.startswith(start) and name.endswith(end)
+    return fits and len(name) > len(start) + len(end)
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    low, high = min(texts), max(texts)  # what these two have in common, all between them have
+    pairs = enumerate(zip(low, high, strict=False))
+    return low[: next((number for number, (a, b) in pairs if a != b), len(low))]
+
+
 # ---------------------------------------------------------------- grouping
 
 
+def _label_columns(name: str, label_columns: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    columns = (*label_columns.get(name, ()), *label_columns.get(ALL_SOURCES, ()))
+    return tuple(dict.fromkeys(columns))
+
+
 def _find_source(
-    source: SourceConfig, number: int, root: Path, label_columns: Mapping[str, Sequence[str]]
+    source: SourceConfig,
+    number: int,
+    root: Path,
+    label_columns: Mapping[str, Sequence[str]],
+    claimed: set[str],
 ) -> list[_Group]:
+    """Files of one source by recording, but for those that a list has claimed."""
     names = field_names(source.pattern)
     unknown = sorted(set(source.values) - set(names))
     if unknown:
@@ -353,6 +522,8 @@ def _find_source(
             f"The pattern '{source.pattern}' matches no file under {root}: "
             f"{_nothing_there(source.pattern, root)}."
         )
+    if claimed:
+        matches = [match for match in matches if _same_path(match[0]) not in claimed]
     _refuse_ambiguous(source.pattern, matches)
     telling = [name for name in names if name in SOURCE_FIELDS]
     groups: dict[tuple[tuple[str, str], ...], _Group] = {}
@@ -365,8 +536,7 @@ def _find_source(
                 f"The pattern '{source.pattern}' matches several files for one recording, such as "
                 f"{group.files[name].path} and {path}; tell them apart with a field."
             )
-        columns = (*label_columns.get(name, ()), *label_columns.get(ALL_SOURCES, ()))
-        group.files[name] = FoundFile(name, path, source, tuple(dict.fromkeys(columns)))
+        group.files[name] = FoundFile(name, path, source, _label_columns(name, label_columns))
     wanted = {value: i for entry in telling for i, value in enumerate(source.values.get(entry, ()))}
     return [
         replace(group, files=dict(sorted(group.files.items(), key=lambda e: (
@@ -484,8 +654,7 @@ def _safe_id(fields: Mapping[str, str], group: _Group) -> str:
     text = "_".join(fields.values())
     if not text:
         text = next(iter(group.files.values())).path.name.split(".")[0]
-    text = re.sub(r"[^\w.\-]+", "_", text).strip(". ") or "recording"
-    return f"{text}_" if _RESERVED.fullmatch(text) else text
+    return safe_file_name(text)
 
 
 def _names(name: str, key_map: Mapping[str, str]) -> tuple[str, ...]:
@@ -579,5 +748,5 @@ def _stretches(id: str, duration_s: float, config: RecordingsConfig) -> tuple[St
         start_s = max(0.0, entry.start_s or 0.0)
         end_s = min(duration_s, duration_s if entry.end_s is None else entry.end_s)
         if start_s < end_s:
-            stretches.append(Stretch(start_s, end_s))
+            stretches.append(Stretch(start_s, end_s, entry.modality))
     return tuple(sorted(stretches, key=lambda stretch: stretch.start_s))

@@ -556,7 +556,11 @@ def _trace(
         None if channel.minimum is None else channel.minimum * scale + shift,
         None if channel.maximum is None else channel.maximum * scale + shift,
         modality.detection.valid_range,
-        tuple(_samples(stretch, source, channel) for stretch in recording.excluded),
+        tuple(
+            _samples(stretch, source, channel)
+            for stretch in recording.excluded
+            if stretch.modality in (None, modality.name)
+        ),
         plan,
     )
 

@@ -181,7 +181,7 @@ def open_reported(
         ]
         recordings = RecordingsConfig(sources=sources)
     files = tuple(
-        FoundFile(name, path, _source(recordings, name), _label_columns(config, name))
+        FoundFile(name, path, _source(recordings, recording_id, name), _label_columns(config, name))
         for name, path in places.items()
     )
     found = FoundRecording(recording_id, reported.subject, {}, files)
@@ -207,8 +207,11 @@ def _place(results: BatchResults, text: str, roots: Sequence[Path]) -> Path:
     return place
 
 
-def _source(recordings: RecordingsConfig, name: str) -> SourceConfig:
+def _source(recordings: RecordingsConfig, recording_id: str, name: str) -> SourceConfig:
     """The settings that a file was found with; `name` is the source's, or a field's value."""
+    for entry in recordings.listed or ():
+        if entry.id == recording_id and name in entry.files:
+            return recordings.source_of(name, entry.files[name])
     by_name = [source for source in recordings.sources if source.name == name]
     by_field = [
         source

@@ -23,6 +23,7 @@ from core.config import SCHEMA_VERSION, RunConfig, check_steps, dump_config
 from core.device import choose_device, torch_session
 from core.errors import DataError, ModelError
 from core.features import FeatureTable, study_features
+from core.find_recordings import without_names
 from core.finetune import check_classes
 from core.fold import (
     FinalFit,
@@ -326,7 +327,7 @@ def _without_people(config: RunConfig) -> RunConfig:
     return config.model_copy(
         update={
             "data_root": None,
-            "recordings": config.recordings.model_copy(update={"exclude": [], "key_map": {}}),
+            "recordings": without_names(config.recordings),
             "evaluate": config.evaluate.model_copy(update={"test_subjects": []}),
             "finetune": config.finetune.model_copy(update={"start_from": None}),
         }

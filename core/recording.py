@@ -121,10 +121,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of a recording, in seconds from its start."""
+    """A stretch of a recording, in seconds from its start, that is not to be used.
+
+    With a `modality` only that modality's signal is bad there and counts as missing; windows stay.
+    """
 
     start_s: float
     end_s: float
+    modality: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import ColumnLabels, Kind, RunConfig
+from core.config import ColumnLabels, Kind, RunConfig, check_excluded_modalities
 from core.dataset import PreparedRecording, SignalStore, WindowSet, prepare
 from core.errors import CrosslError, DataError
 from core.find_recordings import (
@@ -18,7 +18,7 @@ from core.find_recordings import (
     open_recording,
 )
 from core.labels import label_files
-from core.modalities import ModalityScheme, choose_scheme, kind_of
+from core.modalities import AUTO, ModalityScheme, choose_scheme, kind_of, load_preset
 from core.model import ModalityShape
 from core.progress import RunContext
 from core.recording import SIMULATED_FIELD, Finding, Recording
@@ -74,7 +74,7 @@ def load_study(
 
     `entries` gets one entry per recording for the report, also for those that fail or are
     excluded. With `start` the modalities are those of that model. Raises DataError when nothing is
-    left, or an exclusion excludes nothing.
+    left, or an exclusion excludes nothing, and ConfigError when it names no modality.
     """
     bare = config.recordings.model_copy(update={"exclude": []})
     found = _without_label_files(find_recordings(bare, root, label_columns(config)), config, root)
@@ -104,6 +104,7 @@ def load_study(
         raise DataError(
             f"{error} {len(failed)} recordings could not be opened; the first: {failed[0]['error']}"
         ) from None
+    check_excluded_modalities(config.recordings, _known_modalities(config, scheme))
     prepared = prepare(
         opened,
         scheme,
@@ -203,8 +204,19 @@ def _without_label_files(
     if pattern is None:
         return found
     labels = {path for one in found for path in label_files(pattern, root, one.fields)}
-    recordings = [one for one in found if not labels.issuperset(one.paths)]
+    listed = {entry.id for entry in config.recordings.listed or ()}
+    recordings = [one for one in found if one.id in listed or not labels.issuperset(one.paths)]
     return recordings or found
+
+
+def _known_modalities(config: RunConfig, scheme: ModalityScheme) -> list[str]:
+    """The modalities that are used, and those of the run file that no recording has or that the
+    model which is started from does without: what is bad in them does no harm."""
+    wanted = config.modalities
+    if isinstance(wanted, str):
+        preset = scheme.preset if wanted == AUTO else wanted
+        wanted = list(load_preset(preset)) if preset is not None else []
+    return list(dict.fromkeys([*scheme.names, *(modality.name for modality in wanted)]))
 
 
 def _whole_exclusions(config: RunConfig, ids: list[str]) -> dict[str, str]:
@@ -222,7 +234,7 @@ def _whole_exclusions(config: RunConfig, ids: list[str]) -> dict[str, str]:
             raise DataError(
                 f"recordings.exclude: no recording is called '{exclusion.recording}'; {hint}"
             )
-        if exclusion.start_s is None and exclusion.end_s is None:
+        if exclusion.whole:
             text = exclusion.reason or "excluded by the run file"
             reasons.update(dict.fromkeys(fitting, text))
     return reasons

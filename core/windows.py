@@ -33,7 +33,8 @@ def window_starts(
 
     With `anchor: labels` the grid passes through the first label's onset and goes on both ways;
     without labels it starts with the recording. Windows that touch an excluded stretch are left
-    out. `hop_s` replaces the configured hop. Raises RecordingError where not one window fits.
+    out, but not those in a stretch where one modality is bad. `hop_s` replaces the configured hop.
+    Raises RecordingError where not one window fits.
     """
     hop = hop_s or windows.step_s
     anchor = 0.0
@@ -48,6 +49,8 @@ def window_starts(
         )
     starts = np.maximum(anchor + hop * np.arange(count), 0.0)
     for stretch in recording.excluded:
+        if stretch.modality is not None:
+            continue  # missing in that modality: `presence` finds it
         apart = (starts + windows.length_s <= stretch.start_s + TOLERANCE_S) | (
             starts >= stretch.end_s - TOLERANCE_S
         )

@@ -92,6 +92,75 @@ def test_a_wrong_key_is_named_by_its_path_with_the_nearest_right_one(
     assert f"did you mean '{right}'" in said
 
 
+LISTED = {"id": "a", "subject": "s", "files": {"sp": "x.csv"}}
+
+
+def listing(*changes: dict[str, Any], sources: int = 1, **more: Any) -> dict[str, Any]:
+    """A run file whose recordings are listed, one for each change to the usual entry."""
+    listed = [{**LISTED, **change} for change in changes]
+    recordings = {"sources": [{"name": "main"}] * sources, "listed": listed, **more}
+    return minimal(recordings=recordings)
+
+
+def test_listed_recordings_take_the_place_of_patterns() -> None:
+    config = make_config(listing({}, {"id": "b", "files": {"sw": {"path": "y", "source": "main"}}}))
+    assert [entry.id for entry in config.recordings.listed or ()] == ["a", "b"]
+    first, second = config.recordings.listed or ()
+    assert first.files["sp"].path == "x.csv"
+    assert config.recordings.source_of("sp", first.files["sp"]).name == "main"
+    assert config.recordings.source_of("sw", second.files["sw"]).name == "main"
+    assert make_config(dump_config(config)) == config
+    # As a model keeps it.
+    assert make_config(listing()).recordings.listed == []
+
+
+def test_a_listed_file_is_read_like_the_source_it_names_or_of_its_name_or_the_first() -> None:
+    files = {"sp": "1", "sw": "2", "other": {"path": "3", "source": "sw"}}
+    document = listing({"files": files})
+    document["recordings"]["sources"] = [{"name": "main"}, {"name": "sw"}]
+    recordings = make_config(document).recordings
+    (entry,) = recordings.listed or ()
+    names = {name: recordings.source_of(name, file).name for name, file in entry.files.items()}
+    assert names == {"sp": "main", "sw": "sw", "other": "sw"}
+
+
+@pytest.mark.parametrize(
+    ("document", "part"),
+    [
+        (listing({}, {"id": "A"}), "recordings.listed.1.id: 'A' is not told from 'a'"),
+        (listing({"id": "a b"}), "recordings.listed.0.id: an id is used as a file name; write it "
+         "as 'a_b'"),
+        (listing({"id": "../a"}), "recordings.listed.0.id"),
+        (listing({"id": "NUL"}), "write it as 'NUL_'"),
+        (listing({"id": "x" * 201}), "longer than 200"),
+        (listing({"id": ""}), "recordings.listed.0.id"),
+        (listing({"subject": ""}), "recordings.listed.0.subject"),
+        (listing({"files": {}}), "recordings.listed.0.files"),
+        (listing({"files": {"sp": {"pth": "x"}}}), "did you mean 'path'"),
+        (
+            listing({"files": {"sp": {"path": "x", "source": "mian"}}}),
+            "recordings.listed.0.files.sp.source: no entry of `sources` is called 'mian'; did you "
+            "mean 'main'",
+        ),
+        (listing({"files": {"main": "x"}}, sources=2), "2 entries of `sources` are called 'main'"),
+        (minimal(recordings={"sources": [{"pattern": "x"}, {}]}),
+         "recordings.sources.1.pattern: this key is required"),
+    ],
+)  # fmt: skip
+def test_a_list_that_cannot_be_meant_is_refused(document: dict[str, Any], part: str) -> None:
+    assert part in message(document)
+
+
+def test_a_modality_that_is_bad_somewhere_must_be_one_of_those_listed() -> None:
+    exclude = [{"recording": "*"}, {"recording": "*", "modality": "gryo"}]
+    recordings = {"sources": [{"pattern": "x"}], "exclude": exclude}
+    listed = [{"name": "gyro", "channels": ["gx"]}]
+    said = message(minimal(recordings=recordings, modalities=listed))
+    assert "recordings.exclude.1.modality: there is no modality 'gryo'; did you mean 'gyro'" in said
+    config = make_config(minimal(recordings=recordings))  # a preset is known only with recordings
+    assert [entry.whole for entry in config.recordings.exclude] == [True, False]
+
+
 def test_every_wrong_key_and_value_is_named_at_once() -> None:
     said = message(
         minimal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from core.errors import DataError, RecordingError
 from core.find_recordings import find_recordings, open_recording
 from core.modalities import choose_scheme
 from core.progress import Cancelled, RunContext
-from core.recording import Recording
+from core.recording import Recording, Stretch
 from core.scaling import Scaling
 from tests.core.memory_file import MemoryFile, make_recording
 
@@ -146,6 +147,34 @@ def test_a_long_file_in_blocks_gives_the_same_numbers(study) -> None:
         for name in scheme.names:
             expected = windows.gather(np.arange(rows, rows + n), name)
             np.testing.assert_allclose(block.signals[name], expected, atol=2e-4, rtol=1e-6)
+        rows += n
+    assert rows == len(windows)
+
+
+def test_a_stretch_that_is_bad_in_one_modality_is_so_in_blocks_too(study) -> None:
+    recordings, scheme, prepared = study
+    bad = replace(recordings[0], excluded=(Stretch(150, 180, "resp"), Stretch(200, 210)))
+    (cut,) = prepare([bad], scheme, WINDOWS).recordings
+    windows = WindowSet([cut])
+    resp, eeg = scheme.index("resp"), scheme.index("eeg")
+    before = prepared.recordings[0]
+    kept = np.isin(before.starts_s, cut.starts_s)
+    assert (~kept).sum() == 5  # those that touch the stretch from 200 to 210 s alone
+    # More than a tenth of these ten seconds is in the bad stretch.
+    inside = (cut.starts_s > 141) & (cut.starts_s < 179)
+    assert inside.sum() == 9
+    assert before.present[kept][inside, resp].all()
+    assert not cut.present[inside, resp].any()
+    np.testing.assert_array_equal(cut.present[~inside, resp], before.present[kept][~inside, resp])
+    np.testing.assert_array_equal(cut.present[:, eeg], before.present[kept][:, eeg])
+    assert any("saturated or marked as bad in" in f.message for f in cut.findings)
+    assert not any("marked as bad" in f.message for f in before.findings)
+    rows = 0
+    for block in iterate_windows(bad, scheme, WINDOWS, block_s=37):
+        n = len(block.windows)
+        np.testing.assert_array_equal(block.windows.present, windows.present[rows : rows + n])
+        expected = windows.gather(np.arange(rows, rows + n), "resp")
+        np.testing.assert_allclose(block.signals["resp"], expected, atol=2e-4, rtol=1e-6)
         rows += n
     assert rows == len(windows)
 

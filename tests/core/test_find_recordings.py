@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.config import RecordingsConfig
+from core.config import RecordingsConfig, TableLabels
 from core.errors import ConfigError, DataError, RecordingError
 from core.find_recordings import (
     FoundRecording,
@@ -19,7 +19,10 @@ from core.find_recordings import (
     open_recording,
     same_name,
     table_key_means,
+    without_names,
 )
+from core.labels import LabelReader
+from core.recording import Stretch
 
 
 def touch(root: Path, *names: str) -> None:
@@ -220,6 +223,169 @@ def test_names_are_the_same_by_number_or_by_the_map(a: str, b: str, same: bool) 
     assert same_name(a, b, {"2": "S02"}) is same
 
 
+# ---------------------------------------------------------------- listed recordings
+
+
+def entry(id: str, subject: str = "s", /, **files: Any) -> dict[str, Any]:
+    return {"id": id, "subject": subject, "files": files}
+
+
+def test_listed_recordings_need_no_pattern(tmp_path: Path) -> None:
+    touch(tmp_path, "a/one.csv", "a/two.csv", "other.csv")
+    elsewhere = tmp_path / "other.csv"
+    listed = [
+        {**entry("b_2", "s2", sp="a/one.csv", sw={"path": "a/two.csv", "source": "second"}),
+         "fields": {"run": "02", "recording": "its own"}},
+        entry("A_1", "s1", sp=str(elsewhere)),
+    ]  # fmt: skip
+    found, _ = find(
+        tmp_path,
+        {"name": "first", "time_zone": "Europe/Berlin"},
+        {"name": "second", "clock_offset_s": 3},
+        label_columns={"sw": ["label"], "*": ["other"]},
+        listed=listed,
+    )
+    assert [(r.id, r.subject, r.error) for r in found] == [("A_1", "s1", None), ("b_2", "s2", None)]
+    assert found[0].paths == (elsewhere,)
+    assert found[0].fields == {"subject": "s1", "recording": "A_1"}
+    assert found[1].fields == {"subject": "s2", "recording": "its own", "run": "02"}
+    assert [file.name for file in found[1].files] == ["sp", "sw"]
+    assert [file.config.name for file in found[1].files] == ["first", "second"]
+    assert [file.label_columns for file in found[1].files] == [("other",), ("label", "other")]
+
+
+def test_a_listed_path_is_no_pattern_and_may_come_from_windows(tmp_path: Path) -> None:
+    touch(tmp_path, "x/{a}*[1].csv")
+    found, _ = find(tmp_path, {}, listed=[entry("a", main="x\\{a}*[1].csv")])
+    assert (found[0].error, found[0].paths) == (None, (tmp_path / "x/{a}*[1].csv",))
+
+
+def test_a_listed_file_that_is_missing_fails_its_recording_alone(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", 0, 10)
+    write_csv(tmp_path / "watch.csv", 0, 10)
+    (tmp_path / "folder").mkdir()
+    sources = [{"name": "main"}, {"name": "watch", "optional": True}]
+    listed = [
+        entry("a", main="a.csv", watch="gone.csv"),
+        entry("b", main="gone.csv", watch="watch.csv"),
+        entry("c", watch="gone.csv"),
+        entry("d", main="folder"),
+        entry("e", main="x" * 5000),
+    ]
+    found, config = find(tmp_path, *sources, listed=listed)
+    assert [recording.error is None for recording in found] == [True, False, False, False, False]
+    assert [file.name for file in found[0].files] == ["main"]
+    assert open_recording(found[0], config).duration_s == 10
+    assert "gone.csv: there is no such file; correct its path in recordings.listed, or" in str(
+        found[1].error
+    )
+    assert str(found[2].error).endswith("recordings.listed.")
+    with pytest.raises(RecordingError, match=r"gone\.csv: there is no such file"):
+        open_recording(found[1], config)
+
+
+def test_patterns_find_what_is_not_listed_and_ids_stay_distinct(tmp_path: Path) -> None:
+    touch(tmp_path, "s1.csv", "s2.csv", "x/s2.csv", "night_1_p.csv")
+    listed = [entry("S2", "anna", main="x/s2.csv"), entry("one", "berta", main="./x/../s1.csv")]
+    found, _ = find(tmp_path, "s{subject:d}.csv", subject="s{subject}", listed=listed)
+    assert [(r.id, r.subject) for r in found] == [("2", "s2"), ("S2", "anna"), ("one", "berta")]
+    found, _ = find(tmp_path, {"pattern": "{subject}.csv", "values": {"subject": ["s1", "s2"]}},
+                    listed=listed)  # fmt: skip
+    assert [(r.id, r.subject) for r in found] == [("S2", "anna"), ("one", "berta"), ("s2_2", "s2")]
+    # All that a pattern finds may be listed, and a name that reads in two ways is settled by it.
+    found, _ = find(
+        tmp_path, "{night}_{subject}.csv", listed=[entry("p", "p", main="night_1_p.csv")]
+    )
+    assert [(r.id, r.subject) for r in found] == [("p", "p")]
+
+
+def test_a_listed_file_joins_no_other_and_other_sources_join_as_ever(tmp_path: Path) -> None:
+    touch(tmp_path, "eeg/S1.edf", "eeg/S2.edf", "watch/S1.csv", "watch/S2.csv", "extra.edf")
+    found, _ = find(
+        tmp_path,
+        {"name": "spare"},
+        {"pattern": "eeg/{subject}.edf", "name": "eeg"},
+        {"pattern": "watch/{subject}.csv", "name": "watch"},
+        listed=[entry("extra", eeg="extra.edf")],
+    )
+    assert [(r.id, [file.name for file in r.files], r.error) for r in found] == [
+        ("S1", ["eeg", "watch"], None), ("S2", ["eeg", "watch"], None), ("extra", ["eeg"], None),
+    ]  # fmt: skip
+
+
+def test_an_empty_list_without_a_pattern_finds_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no entry of `sources` has a pattern"):
+        find(tmp_path, {}, listed=[])
+
+
+def test_listed_recordings_can_be_excluded(tmp_path: Path) -> None:
+    touch(tmp_path, "a.csv", "b.csv")
+    listed = [entry("a", main="a.csv"), entry("b", main="b.csv")]
+    found, _ = find(tmp_path, {}, listed=listed, exclude=[{"recording": "b"}])
+    assert [recording.id for recording in found] == ["a"]
+    with pytest.raises(DataError, match="All 2 recordings"):
+        find(tmp_path, {}, listed=listed, exclude=[{"recording": "*"}])
+
+
+@pytest.mark.parametrize(
+    ("names", "patterns"),
+    [
+        ({"main": ("a1.edf", "b1.edf")}, ["{subject}.edf"]),
+        ({"main": ("a/anna_1.edf.gz", "b/berta_1.edf.gz")}, ["{subject}.edf.gz"]),
+        ({"Night": ("night-a.edf", "night-b.edf")}, ["night-{subject}.edf"]),
+        ({"main": ("night-a.edf", "night-b.edf")}, ["{subject}.edf"]),
+        ({"main": ("_.edf", "x_.edf")}, ["{subject}.edf"]),
+        ({"main": (".edf", "x.edf")}, [""]),
+        ({"main": ("a.edf", "b.csv")}, [""]),
+        ({"main": ("a.meier", "b.meier")}, [""]),
+        (
+            {"sp": ("1/a_sp.csv", "2/b_sp.csv"), "sw": ("1/a_sw.csv", "2/b_sw.csv")},
+            ["{subject}_sp.csv", "{subject}_sw.csv"],
+        ),
+        (
+            {"ACC": ("S1/ACC.csv", "S2\\ACC.csv"), "BVP": ("S1/BVP.csv", "S2/BVP.csv")},
+            ["{subject}/ACC.csv", "{subject}/BVP.csv"],
+        ),
+        # A pattern that fits the other's files, too, puts nothing together.
+        ({"sp": ("a.csv", "b.csv"), "sw": ("c.csv", "d.csv")}, ["", ""]),
+        ({"main": ("a.csv", "b.csv"), "sw": ("a_sw.csv", "b_sw.csv")}, ["", ""]),
+    ],
+)
+def test_settings_without_names_know_files_by_what_their_names_have_in_common(
+    names: dict[str, tuple[str, str]], patterns: list[str]
+) -> None:
+    listed = [
+        entry(f"r{number}", f"s{number}", **{name: paths[number] for name, paths in names.items()})
+        for number in (0, 1)
+    ]
+    config = RecordingsConfig.model_validate(
+        {"sources": [{"name": "any", "csv": {"separator": ";"}}], "listed": listed,
+         "key_map": {"1": "anna"}, "exclude": [{"recording": "anna"}]}
+    )  # fmt: skip
+    bare = without_names(config)
+    assert (bare.listed, bare.key_map, bare.exclude) == ([], {}, [])
+    assert [source.name for source in bare.sources] == list(names)
+    assert [source.pattern for source in bare.sources] == patterns
+    assert {source.csv.separator for source in bare.sources} == {";"}
+    assert RecordingsConfig.model_validate(bare.model_dump()) == bare
+
+
+def test_settings_without_names_hold_no_word_of_a_file_that_may_be_somebodys() -> None:
+    for paths in (
+        ("anna_meier_1.csv", "anna_meier_2.csv"), ("Meier-1.csv", "Meier-2.csv"),
+        ("1_meier.csv", "2_meier.csv"), ("meier/4711.csv", "meier/4711.csv"), ("meier.csv",),
+    ):  # fmt: skip
+        listed = [entry(f"r{n}", "anna", main=path) for n, path in enumerate(paths)]
+        config = RecordingsConfig.model_validate({"sources": [{"name": "x"}], "listed": listed})
+        text = without_names(config).model_dump_json().casefold()
+        assert not [word for word in ("anna", "meier", "4711") if word in text]
+    # Patterns that were there before are kept.
+    sources: list[dict[str, Any]] = [{"pattern": "{subject}.csv"}, {"name": "x"}]
+    config = RecordingsConfig.model_validate({"sources": sources, "listed": listed})
+    assert without_names(config).sources == config.sources
+    assert "meier" not in without_names(config).model_dump_json()
+
+
 # ---------------------------------------------------------------- exclusion
 
 
@@ -242,6 +408,23 @@ def test_recordings_and_stretches_are_excluded(tmp_path: Path) -> None:
     assert len(open_recording(found[1], config).excluded) == 1
     with pytest.raises(DataError, match="excluded"):
         find(tmp_path, "{subject}.csv", exclude=[{"recording": "*"}])
+
+
+def test_a_bad_modality_excludes_no_recording_and_keeps_its_name(tmp_path: Path) -> None:
+    write_csv(tmp_path / "s1.csv", 0, 100)
+    found, config = find(
+        tmp_path,
+        "{subject}.csv",
+        exclude=[
+            {"recording": "*", "modality": "gyro"},
+            {"recording": "s1", "modality": "acc", "start_s": 20, "end_s": 30},
+            {"recording": "s1", "start_s": 90},
+        ],
+    )
+    assert [recording.id for recording in found] == ["s1"]
+    assert open_recording(found[0], config).excluded == (
+        Stretch(0, 100, "gyro"), Stretch(20, 30, "acc"), Stretch(90, 100),
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- clocks
@@ -282,6 +465,25 @@ def test_clock_offset_and_zone_move_a_source(tmp_path: Path) -> None:
     assert recording.start_s == CLOCK
     assert [source.offset_s for source in recording.sources] == [-2.5, 0]
     assert recording.duration_s == 20
+    assert [(source.clock_offset_s, source.time_zone) for source in recording.sources] == [
+        (-2.5, None), (0, "Europe/Berlin"),
+    ]  # fmt: skip
+
+
+def test_labels_beside_a_recording_are_on_its_clock_and_in_its_zone(tmp_path: Path) -> None:
+    rows = "".join(f"2020-09-13T14:26:{k:02d},{k}\n" for k in range(40, 60))  # CLOCK in Berlin
+    (tmp_path / "S1.csv").write_text("time,b\n" + rows, encoding="utf-8")
+    (tmp_path / "labels.csv").write_text(
+        "subject,time,label\nS1,2020-09-13T14:26:45,A\n", encoding="utf-8"
+    )
+    source = {"pattern": "{subject}.csv", "time_zone": "Europe/Berlin"}
+    found, config = find(tmp_path, source)
+    labels = TableLabels(
+        kind="table", pattern="labels.csv", key_column="subject", time_column="time",
+        time_unit="iso", clock="absolute", period_s=1, label_column="label",
+    )  # fmt: skip
+    track = LabelReader(labels, tmp_path).read(open_recording(found[0], config))
+    assert track.onsets_s.tolist() == [5]
 
 
 def test_sources_without_overlap_are_refused_with_their_times(tmp_path: Path) -> None:

@@ -242,6 +242,19 @@ def test_excluded_stretches_and_the_outside_read_as_missing() -> None:
     np.testing.assert_array_equal(values, expected.astype(np.float32))
 
 
+def test_a_stretch_that_is_bad_in_one_modality_is_read_in_the_others() -> None:
+    x = _noise(10, 100)
+    stretches = (Stretch(3, 4, "one"), Stretch(8, 9))
+    recording = make_recording(MemoryFile({"a": (100.0, x)}), excluded=stretches)
+    modalities = [ModalityConfig(name=name, channels=["a"]) for name in ("one", "two")]
+    resolved = resolve(choose_scheme(modalities, [recording]), recording)
+    expected = x.copy()
+    expected[800:900] = np.nan
+    np.testing.assert_array_equal(read_modality(resolved, "two", 0, 10)[0], expected)
+    expected[300:400] = np.nan
+    np.testing.assert_array_equal(read_modality(resolved, "one", 0, 10)[0], expected)
+
+
 def test_reading_a_stretch_reads_little_more_and_threads_agree() -> None:
     file = MemoryFile({"a": (200.0, _noise(600, 200))})
     recording = make_recording(file)

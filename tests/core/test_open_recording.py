@@ -12,6 +12,7 @@ from edfio import Edf, EdfSignal
 
 from core.errors import CrosslError, RecordingError
 from core.open_recording import is_recording_file, open_file, open_reported, read_results
+from core.recording import Stretch
 
 
 def write_edf(path: Path, seconds: int = 20) -> None:
@@ -78,6 +79,22 @@ def test_a_recording_of_two_files_is_opened_on_the_clock_that_the_run_used(tmp_p
     assert recording.duration_s == pytest.approx(6.0, abs=0.1)
     assert [s.offset_s for s in recording.sources] == pytest.approx([-4.0, 0.0], abs=0.01)
     assert [c.label for s in recording.sources for c in s.file.channels] == ["acc_x", "acc_x"]
+
+
+def test_a_listed_file_is_opened_with_the_settings_that_its_entry_names(tmp_path: Path):
+    write_csv(tmp_path / "one.csv", 1_700_000_000.0)
+    files = {"main": {"path": "one.csv", "source": "late"}}
+    sources = [{"name": "main", "clock_offset_s": -5}, {"name": "late", "clock_offset_s": 60}]
+    listed = [{"id": "a", "subject": "s", "files": files}]
+    exclude = [{"recording": "a", "modality": "acc", "start_s": 2, "end_s": 3}]
+    recordings = {"sources": sources, "listed": listed, "exclude": exclude}
+    config = {"recordings": recordings, "windows": {"length_s": 1}}
+    entries = [{"id": i, "subject": "s", "paths": {"main": "one.csv"}} for i in ("a", "b")]
+    write_report(tmp_path / "out", entries, config)
+    results = read_results(tmp_path / "out")
+    assert open_reported(results, "a").start_s == 1_700_000_060.0
+    assert open_reported(results, "a").excluded == (Stretch(2, 3, "acc"),)
+    assert open_reported(results, "b").start_s == 1_699_999_995.0
 
 
 def test_recordings_that_have_moved_are_found_below_the_folder_that_is_named(tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 
 from core.checkpoint import load_tensors
 from core.config import load_run_file
-from core.errors import DataError, ModelError
+from core.errors import ConfigError, DataError, ModelError
 from core.pipeline import run_study, start_report
 from core.progress import Cancelled, Progress, RunContext
 from core.run_folder import RunFolder
@@ -268,6 +268,130 @@ def test_a_hypnogram_beside_the_night_is_no_recording(small_study: Any, tmp_path
         (small_study.folder / f"s{number}-stages.csv").write_text("rest\nwalk\n" * 3)
     report = study_run(small_study, tmp_path / "out")
     assert [entry["id"] for entry in report["recordings"]] == ["s1", "s2", "s3", "s4", "s5"]
+
+
+def list_recordings(study: Any) -> list[dict[str, Any]]:
+    """Turn the study's pattern into a list."""
+    (source,) = study.document["recordings"]["sources"]
+    other = {"name": "other", "csv": {"separator": ";"}}
+    study.document["recordings"]["sources"] = [other, {"name": "table", "csv": source["csv"]}]
+    listed = [
+        {"id": name, "subject": name,
+         "files": {"main": {"path": f"{name}.csv", "source": "table"}}}
+        for name in (f"s{number}" for number in range(1, 6))
+    ]  # fmt: skip
+    study.document["recordings"]["listed"] = listed
+    study.write_run_file()
+    return listed
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"kind": "file", "pattern": "labels/{recording}.csv"},
+        {"kind": "file", "pattern": "labels/{subject}.csv"},
+        {"kind": "table", "pattern": "all.csv", "key_column": "who", "key": "recording",
+         "time_column": "onset", "duration_column": "duration", "label_column": "label"},
+        {"kind": "table", "pattern": "all.csv", "key_column": "who", "key": "subject",
+         "time_column": "onset", "duration_column": "duration", "label_column": "label"},
+        # The recordings themselves fit this pattern, and stay recordings.
+        {"kind": "table", "pattern": "{recording}.csv", "time_column": "time", "period_s": 0.05,
+         "label_column": "activity"},
+    ],
+    ids=["by recording", "by subject", "table of recordings", "table of subjects", "their own"],
+)  # fmt: skip
+def test_listed_recordings_find_their_labels(
+    small_study: Any, tmp_path: Path, labels: dict[str, Any]
+) -> None:
+    listed = list_recordings(small_study)
+    # Ids and subjects that are nowhere in the paths, and that a table may write otherwise.
+    by = {"subject": "subject", "recording": "id"}[labels.get("key", "recording")]
+    keys = {}
+    (small_study.folder / "labels").mkdir()
+    for number, entry in enumerate(listed, 1):
+        entry.update(subject=f"person {number}")
+        if labels["pattern"] != "{recording}.csv":
+            entry.update(id=f"night-{number}")
+        keys[f"k{number}"] = entry[by]
+    small_study.document["recordings"]["key_map"] = keys
+    rows = [(10 * n, 10, ("rest", "walk")[n % 2]) for n in range(6)]
+    for entry in listed:
+        for name in (entry["id"], entry["subject"]):
+            text = "\n".join(["onset,duration,label", *(f"{a},{b},{c}" for a, b, c in rows)])
+            (small_study.folder / "labels" / f"{name}.csv").write_text(text + "\n")
+    table_rows = [f"{key},{a},{b},{c}" for key in keys for a, b, c in rows]
+    text = "\n".join(["who,onset,duration,label", *table_rows])
+    (small_study.folder / "all.csv").write_text(text + "\n")
+    for source in small_study.document["recordings"]["sources"]:
+        source["csv"]["ignore_columns"] = ["activity"]
+    small_study.document["labels"] = labels | {"classes": ["rest", "walk"]}
+    small_study.write_run_file()
+    report = study_run(small_study, tmp_path / "out", 'steps=["pretrain", "finetune", "predict"]')
+    entries = report["recordings"]
+    assert [entry["subject"] for entry in entries] == [f"person {n}" for n in range(1, 6)]
+    assert [entry["labelled_windows"] for entry in entries] == [30] * 5
+    labels_of = [row.split(",")[3] for row in table(tmp_path / "out", listed[0]["id"]).splitlines()]
+    assert labels_of[1:] == (["rest"] * 5 + ["walk"] * 5) * 3
+
+
+def test_a_model_keeps_no_list_of_recordings(small_study: Any, tmp_path: Path) -> None:
+    for entry in list_recordings(small_study):
+        entry.update(id=f"Zoe{entry['id']}", subject=f"Meier{entry['id']}", fields={"a": "Ward7"})
+    study_run(small_study, tmp_path / "out", 'steps=["pretrain", "finetune"]')
+    recordings = load_model(tmp_path / "out" / "model").config.recordings
+    assert recordings.listed == []
+    # Any name with this ending: what the files of all have in common.
+    assert [(s.name, s.pattern) for s in recordings.sources] == [("main", "{subject}.csv")]
+    assert recordings.sources[0].csv.rate_hz == 20
+    text = (tmp_path / "out" / "model" / "model.json").read_text()
+    assert not [name for name in ("Zoe", "Meier", "Ward7", "s1.csv") if name in text]
+
+
+def test_a_list_that_changes_is_noticed_when_resuming(small_study: Any, tmp_path: Path) -> None:
+    steps = 'steps=["pretrain", "finetune", "predict"]'
+
+    def run(output: Path) -> dict[int, str]:
+        small_study.write_run_file()
+        study_run(small_study, output, steps)
+        return {number: table(output, f"s{number}") for number in range(1, 6)}
+
+    list_recordings(small_study)
+    before = run(tmp_path / "out")
+    kept = tmp_path / "out" / "checkpoints" / "pretrain-own-final.safetensors"
+    made = kept.stat().st_mtime_ns
+    assert run(tmp_path / "out") == before
+    assert kept.stat().st_mtime_ns == made
+    recordings = small_study.document["recordings"]
+    bad = {"recording": "s3", "modality": "gyro", "start_s": 10, "end_s": 30}
+    for number, change in enumerate((
+        lambda: recordings.update(exclude=[bad]),
+        lambda: recordings["listed"][3]["files"]["main"].update(path="s1.csv"),
+    )):  # fmt: skip
+        change()
+        after = run(tmp_path / "out")
+        assert after == run(tmp_path / f"fresh {number}")
+        assert after != before
+        before = after
+
+
+def test_an_exclusion_of_a_modality_that_is_not_there_is_a_sentence(
+    small_study: Any, tmp_path: Path
+) -> None:
+    for number in range(1, 6):
+        data = small_study.signals(number)
+        small_study.write(f"s{number}", number, ax=None, ay=None, gx=None, hand_acc_x=data["ax"],
+                          hand_acc_y=data["ay"], hand_gyro_x=data["gx"])  # fmt: skip
+    exclude = [{"recording": "s1", "modality": "hand_gyr", "start_s": 10, "end_s": 30}]
+    small_study.document["recordings"]["exclude"] = exclude
+    for preset in ("body_motion", "auto"):
+        small_study.document["modalities"] = preset
+        small_study.write_run_file()
+        with pytest.raises(ConfigError, match=r"exclude\.0\.modality: there is no modality 'hand_"):
+            study_run(small_study, tmp_path / "out", 'steps=["pretrain"]')
+        # One that the preset has and no recording has is bad in none.
+        known = json.dumps([{**exclude[0], "modality": "chest_gyro"}])
+        study_run(small_study, tmp_path / "out", 'steps=["pretrain"]',
+                  f"recordings.exclude={known}")  # fmt: skip
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 from edfio import Edf, EdfSignal
 
 from core.config import make_config
+from core.find_recordings import without_names
 from core.scoring import group_files
 from crossl_app.cli import run
 
@@ -284,6 +285,52 @@ def test_files_of_one_folder_are_put_together_by_their_names_alone(tmp_path: Pat
     groups = group_files(files, config)
     assert [(one.id, one.subject) for one in groups] == [("anna", "anna"), ("berta", "berta")]
     assert [[file.name for file in one.files] for one in groups] == [["ACC", "BVP"]] * 2
+
+
+def test_files_are_put_together_by_a_model_that_was_made_of_a_list(tmp_path: Path) -> None:
+    listed = [
+        {"id": f"r{n}", "subject": f"s{n}",
+         "files": {"sp": f"{n}/old{n}_sp.csv", "sw": f"{n}/old{n}_sw.csv"}}
+        for n in (1, 2)
+    ]  # fmt: skip
+    recordings = {"sources": [{"name": "sp"}, {"name": "sw", "time_zone": "Asia/Tokyo"}]}
+    config = make_config(
+        {"recordings": {**recordings, "listed": listed}, "windows": {"length_s": 60}}
+    )
+    kept = config.model_copy(update={"recordings": without_names(config.recordings)})
+    files = [tmp_path / "new" / f"{name}.csv" for name in ("a_sp", "a_sw", "b_sp", "b_sw")]
+    files.append(tmp_path / "c.csv")
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    groups = group_files(files[:4], kept)
+    assert [(one.id, [file.name for file in one.files]) for one in groups] == [
+        ("a", ["sp", "sw"]), ("b", ["sp", "sw"]),
+    ]  # fmt: skip
+    assert [file.config.time_zone for file in groups[0].files] == [None, "Asia/Tokyo"]
+    assert [one.id for one in group_files(files[4:], kept)] == ["c"]
+    # Without anything in common each file is one by itself, read like the first.
+    alone = config.recordings.model_copy(update={"listed": []})
+    groups = group_files(files[:2], config.model_copy(update={"recordings": alone}))
+    assert [(one.id, one.files[0].name) for one in groups] == [("a_sp", "sp"), ("a_sw", "sp")]
+
+
+@pytest.mark.slow
+def test_a_model_made_of_a_list_scores_like_one_made_of_a_pattern(
+    small_study: Any, model: Path, tmp_path: Path
+) -> None:
+    (source,) = small_study.document["recordings"]["sources"]
+    del source["pattern"]
+    names = [f"s{number}" for number in range(1, 6)]
+    listed = [{"id": name, "subject": name, "files": {"main": f"{name}.csv"}} for name in names]
+    small_study.document["recordings"]["listed"] = listed
+    small_study.write_run_file()
+    assert small_study.run(tmp_path / "run") == 0
+    file = small_study.write("anna", 42)
+    assert score(model, tmp_path / "one", file) == 0
+    assert score(tmp_path / "run" / "model", tmp_path / "two", file) == 0
+    one, two = (tmp_path / name / "predictions" / "anna.csv" for name in ("one", "two"))
+    assert one.read_text() == two.read_text()
 
 
 def test_options_of_a_run_file_are_refused(model: Path, new: Any, tmp_path: Path, capsys) -> None:

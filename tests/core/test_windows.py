@@ -63,6 +63,39 @@ def test_windows_touching_an_excluded_stretch_are_not_made() -> None:
     assert window_starts(recording, WindowsConfig(length_s=4)).tolist() == [0, 8, 12]
 
 
+def test_windows_in_a_stretch_where_one_modality_is_bad_are_made() -> None:
+    recording = make_recording(
+        MemoryFile({"a": (RATE, _noise(20))}),
+        excluded=(Stretch(5, 8, "m"), Stretch(0, 20, "rest"), Stretch(16, np.inf)),
+    )
+    assert window_starts(recording, WindowsConfig(length_s=4)).tolist() == [0, 4, 8, 12]
+
+
+def test_a_bad_stretch_makes_its_modality_absent_by_the_usual_share() -> None:
+    files = MemoryFile({"a": (RATE, _noise(20)), "b": (RATE, _noise(20, 1))})
+
+    def present(*stretches: Stretch, **detection: float) -> list[list[bool]]:
+        recording = make_recording(files, excluded=stretches)
+        found = DetectionConfig(**detection)
+        scheme = choose_scheme(
+            [ModalityConfig(name=n, channels=[n], kind="other", detection=found) for n in "ab"],
+            [recording],
+        )
+        prepared = prepare_recording(recording, scheme, WindowsConfig(length_s=4))
+        assert prepared.starts_s.tolist() == [0, 4, 8, 12, 16]
+        return prepared.present.T.tolist()
+
+    always, third = [True] * 5, [True, True, False, True, True]
+    assert present(Stretch(8, 12, "a")) == [third, always]
+    assert present(Stretch(8, 8.36, "a")) == [always, always]  # 9 % of a window
+    assert present(Stretch(8, 8.44, "a")) == [third, always]  # 11 %
+    assert present(Stretch(8, 8.44, "a"), max_missing_share=0.2) == [always, always]
+    assert present(Stretch(0, 20, "b")) == [always, [False] * 5]
+    assert present(Stretch(8, 9, "a"), Stretch(8.5, 12, "b")) == [third, third]
+    with pytest.raises(RecordingError, match="missing, flat, saturated or excluded"):
+        present(Stretch(0, 20, "a"), Stretch(0, 20, "b"))
+
+
 @given(
     bad=st.lists(st.booleans(), min_size=1, max_size=60),
     edges=st.lists(st.integers(0, 60), min_size=2, max_size=2),

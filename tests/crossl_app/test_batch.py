@@ -303,6 +303,87 @@ def test_one_unreadable_recording_is_exit_3_and_the_others_are_finished(
     assert report["evaluation"]["macro_f1"] > 0.5
 
 
+def list_recordings(study: Any) -> list[dict[str, Any]]:
+    """Turn the study's pattern into a list that means the same."""
+    (source,) = study.document["recordings"]["sources"]
+    del source["pattern"]
+    names = [f"s{number}" for number in range(1, 6)]
+    listed = [{"id": name, "subject": name, "files": {"main": f"{name}.csv"}} for name in names]
+    study.document["recordings"]["listed"] = listed
+    study.write_run_file()
+    return listed
+
+
+def test_a_list_of_recordings_gives_what_their_pattern_gives(
+    small_study, tmp_path: Path, finished_run
+) -> None:
+    list_recordings(small_study)
+    assert small_study.run(tmp_path / "out") == 0
+    assert tables(tmp_path / "out") == tables(finished_run[1])
+    listed, found = report_of(tmp_path / "out"), report_of(finished_run[1])
+    assert listed["evaluation"] == found["evaluation"]
+    assert listed["robustness"] == found["robustness"]
+
+
+def test_a_listed_file_that_is_missing_is_exit_3_and_the_others_are_finished(
+    small_study, tmp_path: Path, capsys
+) -> None:
+    listed = list_recordings(small_study)
+    listed[1]["files"]["main"] = "elsewhere/s2.csv"
+    small_study.write_run_file()
+    assert small_study.run(tmp_path / "out") == 3
+    said = one_line(capsys.readouterr().err)
+    assert "s2: " in said
+    assert "s2.csv: there is no such file; correct its path in recordings.listed" in said
+    report = report_of(tmp_path / "out")
+    states = {entry["id"]: entry["status"] for entry in report["recordings"]}
+    assert states == {"s1": "ok", "s2": "failed", "s3": "ok", "s4": "ok", "s5": "ok"}
+    assert report["recordings"][1]["path"].endswith("s2.csv")
+    assert sorted(tables(tmp_path / "out")) == ["s1.csv", "s3.csv", "s4.csv", "s5.csv"]
+
+
+def test_a_bad_signal_takes_one_modality_from_the_windows_in_the_stretch(
+    small_study, tmp_path: Path
+) -> None:
+    small_study.document["recordings"]["exclude"] = [
+        {"recording": "s1", "modality": "gyro", "start_s": 9.5, "end_s": 30.1, "reason": "loose"},
+        {"recording": "s2", "modality": "acc", "reason": "sensor off"},
+        {"recording": "s3", "start_s": 10, "end_s": 20},
+    ]
+    small_study.write_run_file()
+    assert small_study.run(tmp_path / "out") == 0
+    present = {
+        name: {float(row["start_s"]): row["present"] for row in rows_of(tmp_path / "out", name)}
+        for name in ("s1", "s2", "s3", "s4")
+    }
+    every = [2.0 * number for number in range(30)]
+    # A quarter of the window at 8 s is bad, of that at 30 s a twentieth.
+    assert present["s1"] == {t: "acc" if 8 <= t < 30 else "acc;gyro" for t in every}
+    assert present["s2"] == dict.fromkeys(every, "gyro")
+    assert present["s3"] == {t: "acc;gyro" for t in every if not 10 <= t < 20}
+    assert present["s4"] == dict.fromkeys(every, "acc;gyro")
+    for row in rows_of(tmp_path / "out", "s1"):
+        assert row["predicted"] in ("rest", "walk")
+        assert (row["shapley_gyro"] == "") == (row["present"] == "acc")
+    report = report_of(tmp_path / "out")
+    entries = {entry["id"]: entry for entry in report["recordings"]}
+    assert {entry["status"] for entry in entries.values()} == {"ok"}
+    assert entries["s1"]["present_share"] == {"acc": 1.0, "gyro": pytest.approx(19 / 30)}
+    assert entries["s2"]["present_share"] == {"acc": 0.0, "gyro": 1.0}
+    assert "marked as bad in 11 of 30 windows" in json.dumps(entries["s1"]["findings"])
+    assert "sensor off" in (tmp_path / "out" / "report.json").read_text()
+
+
+def test_a_bad_signal_in_an_unknown_modality_is_exit_2(small_study, tmp_path: Path, capsys) -> None:
+    exclude = [{"recording": "s1", "modality": "gyr", "start_s": 10}]
+    small_study.document["recordings"]["exclude"] = exclude
+    small_study.write_run_file()
+    assert small_study.run(tmp_path / "out") == 2
+    said = one_line(capsys.readouterr().err)
+    assert "recordings.exclude.0.modality: there is no modality 'gyr'; did you mean 'gyro'?" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_all_unreadable_is_exit_4_with_a_report(small_study, tmp_path: Path, capsys) -> None:
     for path in small_study.folder.glob("*.csv"):
         path.write_bytes(b"\x00\x01\x02")
