@@ -27,3 +27,11 @@ class ModelError(CrosslError):
 
 class OutputError(CrosslError):
     """The output folder cannot be written."""
+
+
+class StudyError(CrosslError):
+    """The study cannot be opened, or what was asked of it cannot be done."""
+
+
+class NotSavedError(StudyError):
+    """The study file could not be written; it is as it was before."""

@@ -23,6 +23,7 @@ from core.config import SCHEMA_VERSION, RunConfig, check_steps, dump_config
 from core.device import choose_device, torch_session
 from core.errors import DataError, ModelError
 from core.features import FeatureTable, study_features
+from core.file_system import file_fingerprint
 from core.find_recordings import without_names
 from core.finetune import check_classes
 from core.fold import (
@@ -39,7 +40,7 @@ from core.fold import (
 from core.opponents import FEATURE_OPPONENTS
 from core.predict import WindowPredictions, write_predictions
 from core.progress import RunContext
-from core.run_folder import RunFolder, array_fingerprint, file_fingerprint, fingerprint
+from core.run_folder import RunFolder, array_fingerprint, fingerprint
 from core.saved_model import SavedModel, load_model, save_model
 from core.splits import Fold, make_folds
 from core.study_data import StudyData, load_study

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -116,19 +115,4 @@ def array_fingerprint(values: np.ndarray) -> str:
     """Hash of an array's values, type and shape."""
     digest = hashlib.blake2b(f"{values.dtype} {values.shape}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
-
-
-def file_fingerprint(path: Path) -> str:
-    """Hash of a file's size and of its first and last MiB: cheap for long recordings."""
-    block = 1 << 20
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        digest.update(str(size).encode())
-        file.seek(0)
-        digest.update(file.read(block))
-        if size > 2 * block:
-            file.seek(size - block)
-        digest.update(file.read(block))
     return digest.hexdigest()

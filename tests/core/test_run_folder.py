@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, OutputError
-from core.run_folder import RunFolder, file_fingerprint, fingerprint
+from core.file_system import file_fingerprint
+from core.run_folder import RunFolder, fingerprint
 
 
 def test_a_new_or_empty_folder_is_taken(tmp_path: Path) -> None:
