@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --no-input --disable-pip-version-check $(PIP_ARGS)
 DEMO_OUTPUT ?= build/demo
 
-.PHONY: help demo test quick lint bench clean
+.PHONY: help demo test quick lint bench bench-ui screenshots clean
 
 help:
 	@echo "make demo    set up .venv and run the sample study (about 5 minutes after installing)"
@@ -24,6 +24,8 @@ help:
 	@echo "make lint    the same without pytest"
 	@echo "make quick   the tests to run while working: pytest without the slow ones"
 	@echo "make bench   print the table of speed and memory, write build/bench.json"
+	@echo "make bench-ui  the same for the window, into build/bench-ui.json"
+	@echo "make screenshots  draw every page of the window anew, for README and help"
 	@echo "make clean   remove .venv and everything that was built"
 
 # The install is editable: changed sources need no new install, a changed pyproject.toml does.
@@ -59,6 +61,14 @@ quick: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -P tests/benchmarks/bench.py
+
+bench-ui: $(VENV)/.installed-test
+	@bash .ci/qt_libraries.sh "$(BIN)/python"
+	$(BIN)/python -P tests/benchmarks/bench_ui.py
+
+screenshots: $(VENV)/.installed-test
+	@bash .ci/qt_libraries.sh "$(BIN)/python"
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -P tests/screenshots.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -13,8 +13,10 @@ from PySide6.QtGui import QGuiApplication, QIcon, QPixmap
 from PySide6.QtWidgets import QApplication
 
 from core.version import __version__
+from ui.appearance import Appearance
 from ui.main_window import MainWindow
 from ui.messages import show_error
+from ui.preferences import PreferenceStore
 from ui.session import Session
 
 
@@ -80,11 +82,14 @@ def run_gui(argv: list[str]) -> int:
     status when it has been closed."""
     application = make_application(["crossl-app", *argv])
     errors = UnexpectedErrors()
+    preferences = PreferenceStore()
+    appearance = Appearance(application)
+    appearance.apply(preferences.value)
     session = Session()
-    window = MainWindow(session)
+    window = MainWindow(session, preferences, appearance)
     window.show()
     if argv:
-        session.open_path(Path(argv[0]))
+        window.commands.take_dropped([Path(name).absolute() for name in argv])
     try:
         return application.exec()
     finally:

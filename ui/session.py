@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from core.config import CsvConfig
-from core.errors import CrosslError
+from core.errors import CrosslError, StudyError
+from core.label_journal import LabelJournal
+from core.label_scheme import LabelScheme
+from core.modalities import ModalityScheme
+from core.montage import Montage
 from core.open_recording import (
     BatchResults,
     ReportedRecording,
@@ -20,37 +26,76 @@ from core.open_recording import (
 from core.prediction_table import PredictionTable
 from core.progress import RunContext
 from core.recording import Recording
+from core.study import Rater, Study, StudyRecording, StudySettings
+from core.study_file import STUDY_FILE, is_study
+from core.study_view import modality_scheme_of, montage_of
 from ui.jobs import LatestJob
+from ui.labelling import Labelling
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One recording with its predictions. Either may be missing; `problem` then says why."""
+    """One recording with its predictions. Either may be missing; `problem` then says why.
+
+    `scheme` and `montage` say how its channels are grouped and drawn; `entry` is the study's.
+    """
 
     recording: Recording | None
     predictions: PredictionTable | None
     classes: tuple[str, ...]
     problem: str = ""
+    entry: StudyRecording | None = None
+    scheme: ModalityScheme | None = None
+    montage: Montage | None = None
 
 
 class Session(QObject):
-    """Holds the open results folder, the chosen recording and its predictions."""
+    """Holds the open study or results folder, the chosen recording, and its labelling."""
 
+    study_changed = Signal()
+    """Another study, or none, or other settings of it."""
+    recordings_changed = Signal()
+    """Recordings of the study came, went, or are labelled further."""
+    rater_changed = Signal()
     results_changed = Signal()
     shown_changed = Signal()
+    montage_changed = Signal()
     busy_changed = Signal(bool)
     failed = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._study: Study | None = None
+        self._recordings: tuple[StudyRecording, ...] = ()
+        self._rater: Rater | None = None
+        self._rater_name = ""
         self._results: BatchResults | None = None
         self._selected: str | None = None
         self._shown: Shown | None = None
         self._roots: tuple[Path, ...] = ()
+        self._epoch_to_come: int | None = None
+        self.labelling = Labelling(self)
         self._opening = LatestJob(self)
         self._opening.succeeded.connect(self._take)
         self._opening.failed.connect(self._fail)
         self._opening.busy_changed.connect(self.busy_changed)
+
+    # -- what is open
+
+    @property
+    def study(self) -> Study | None:
+        return self._study
+
+    @property
+    def recordings(self) -> tuple[StudyRecording, ...]:
+        """The study's recordings, by name."""
+        return self._recordings
+
+    @property
+    def rater(self) -> Rater | None:
+        """Who labels; with id 0 as long as the study has nothing of them."""
+        journal = self.labelling.journal
+        return journal.rater if journal is not None else self._rater
 
     @property
     def results(self) -> BatchResults | None:
@@ -65,9 +110,15 @@ class Session(QObject):
     def shown(self) -> Shown | None:
         return self._shown
 
+    # -- opening
+
     def open_path(self, path: Path) -> None:
-        """Open a recording file, or a results folder."""
-        if path.is_dir():
+        """Open a recording file, a study, or a results folder."""
+        if path.name == STUDY_FILE:
+            path = path.parent
+        if path.is_dir() and is_study(path):
+            self.open_study(path)
+        elif path.is_dir():
             self.open_results(path)
         else:
             self.open_recording(path)
@@ -79,6 +130,187 @@ class Session(QObject):
     def open_results(self, folder: Path) -> None:
         """Open an output folder of batch mode, and its first recording."""
         self._opening.start(partial(_open_results, folder))
+
+    def open_study(self, folder: Path, read_only: bool = False) -> None:
+        """Open a study, and its first recording; the one that is open is closed."""
+        same = self._study is not None and self._study.folder.resolve() == folder.resolve()
+        if same and not self.close_study():
+            return
+        self._opening.start(partial(_open_study, folder, read_only))
+
+    def close_study(self) -> bool:
+        """Close the study; False where labels could not be saved, which then stay open."""
+        if self._study is None:
+            return True
+        if not self.labelling.save():
+            self.failed.emit(
+                StudyError(
+                    f"{self.labelling.waiting} edits are not saved yet. {self.labelling.problem} "
+                    "Make room, or export the labels elsewhere, before you close the study."
+                )
+            )
+            return False
+        self._drop_study()
+        self.study_changed.emit()
+        self.recordings_changed.emit()
+        self.shown_changed.emit()
+        return True
+
+    def close_recording(self) -> None:
+        """Close a recording, or results, that belong to no study."""
+        self._opening.drop()
+        self._results, self._selected, self._shown = None, None, None
+        self.labelling.open(None, None)
+        self.results_changed.emit()
+        self.shown_changed.emit()
+
+    def discard_and_close(self) -> None:
+        """Close the study even where edits could not be saved: the user has said so."""
+        self._drop_study()
+
+    def _drop_study(self) -> None:
+        self._opening.drop()
+        self.labelling.open(None, None)
+        if self._study is not None:
+            self._study.close()
+        self._study = None
+        self._recordings = ()
+        self._rater = None
+        self._shown = None
+
+    # -- the study
+
+    def choose(self, recording_id: int) -> None:
+        """Show another recording of the study."""
+        shown = self._shown
+        if shown is not None and shown.entry is not None and shown.entry.id == recording_id:
+            return
+        self._show_entry(recording_id)
+
+    def show_again(self) -> None:
+        """Open the shown recording again: its files, or how they are read, have changed."""
+        if self._shown is not None and self._shown.entry is not None:
+            self._show_entry(self._shown.entry.id)
+
+    def choose_rater(self, name: str) -> None:
+        """Label as somebody else; whom the study does not know is added with the first label."""
+        self._rater_name = name.strip() or self._rater_name
+        if self._study is None or not self._rater_name or not self.labelling.save():
+            return
+        known = {r.name.casefold(): r for r in self._study.raters()}
+        rater = known.get(self._rater_name.casefold())
+        self._rater = rater or Rater(0, self._rater_name, "person")
+        self.rater_changed.emit()
+        self._open_labelling()
+
+    def refresh_recordings(self) -> None:
+        """Ask the study again which recordings it has."""
+        if self._study is not None:
+            self._recordings = self._study.recordings()
+            self.recordings_changed.emit()
+
+    def change_study(self, change: Callable[[Study], object]) -> bool:
+        """Make a change of the study by one of its methods, and announce it; whether it was made.
+
+        What goes wrong is announced too.
+        """
+        if self._study is None:
+            return False
+        if not self.labelling.save():
+            self.failed.emit(StudyError(self.labelling.problem))
+            return False
+        try:
+            change(self._study)
+        except CrosslError as error:
+            self.failed.emit(error)
+            return False
+        self._recordings = self._study.recordings()
+        self.study_changed.emit()
+        self.recordings_changed.emit()
+        self._open_labelling()
+        return True
+
+    def reload_labels(self) -> None:
+        """Read the labels again, after something else than the labelling has written them."""
+        self._open_labelling()
+        self.recordings_changed.emit()
+
+    def set_montage(self, montage: Montage, for_study: bool) -> None:
+        """Draw channels in another way; kept with the study where it is for all recordings."""
+        if self._shown is None:
+            return
+        self._shown = replace(self._shown, montage=montage)
+        self.montage_changed.emit()
+        if for_study and self._study is not None and not self._study.read_only:
+            settings = replace(self._study.settings, montage=montage.to_document())
+            self.keep_settings(settings)
+
+    def keep_settings(self, settings: StudySettings) -> None:
+        """Keep other settings of the study, without opening anything again."""
+        if self._study is None:
+            return
+        try:
+            self._study.change_settings(settings, self._rater.name if self._rater else "")
+        except CrosslError as error:
+            self.failed.emit(error)
+            return
+        self.study_changed.emit()
+        self._open_labelling()
+
+    def set_blinded(self, blinded: bool) -> None:
+        """Choose whether raters see each other's labels."""
+        if self._study is not None:
+            self.keep_settings(replace(self._study.settings, blinded=blinded))
+
+    def show_epoch(self, recording_id: int, epoch: int) -> None:
+        """Go to an epoch, in another recording if need be."""
+        shown = self._shown
+        if shown is not None and shown.entry is not None and shown.entry.id == recording_id:
+            self.labelling.go_to(epoch)
+        else:
+            self._epoch_to_come = epoch
+            self._show_entry(recording_id)
+
+    def change_scheme(self, scheme: LabelScheme, renamed: dict[str, str]) -> None:
+        """Label with other classes."""
+        who = self._rater.name if self._rater else ""
+        self.change_study(lambda study: study.change_scheme(scheme, renamed, who))
+
+    def _show_entry(self, recording_id: int) -> None:
+        study = self._study
+        if study is None:
+            return
+        if not self.labelling.save():
+            self.failed.emit(StudyError(self.labelling.problem))
+            return
+        entry = next((r for r in self._recordings if r.id == recording_id), None)
+        if entry is None:
+            return
+        self._opening.start(partial(_open_entry, _Reading.of(study, entry)))
+
+    def _open_labelling(self) -> None:
+        study, shown, rater = self._study, self._shown, self._rater
+        if study is None or shown is None or shown.entry is None or rater is None:
+            self.labelling.open(None, None)
+            return
+        entry = next((r for r in self._recordings if r.id == shown.entry.id), None)
+        if entry is None:  # it was removed
+            self._shown = None
+            self.labelling.open(None, None)
+            self.shown_changed.emit()
+            return
+        rater = next((r for r in study.raters() if r.name == rater.name), rater)
+        self.labelling.open(LabelJournal(study, entry, rater), study.scheme)
+        others = {}
+        if not study.settings.blinded:
+            for other in study.raters():
+                if other.id != rater.id and other.kind != "model":
+                    labels = study.labels(entry.id, other.id)
+                    if labels.states:
+                        others[other.name] = labels
+        self.labelling.set_others(others)
+
+    # -- results of batch mode
 
     def select(self, recording_id: str) -> None:
         """Show another recording of the open results folder."""
@@ -94,16 +326,26 @@ class Session(QObject):
             self._show_selected()
 
     def shut_down(self) -> None:
-        """End background work; returns when it has ended."""
+        """End background work, and close the study; returns when that is done."""
         self._opening.shut_down()
+        self.labelling.shut_down()
+        if self._study is not None:
+            self._study.close()
+            self._study = None
 
     def _show_selected(self) -> None:
         assert self._results is not None
         assert self._selected is not None
         self._opening.start(partial(_show, self._results, self._selected, self._roots))
 
+    # -- taking what was opened
+
     def _take(self, result: object) -> None:
-        if isinstance(result, BatchResults):
+        if isinstance(result, Study):
+            self._take_study(result)
+        elif isinstance(result, BatchResults):
+            if self._study is not None and not self.close_study():
+                return
             self._results = result
             self._selected = None
             self._shown = None
@@ -115,12 +357,38 @@ class Session(QObject):
             if first is not None:
                 self._show_selected()
         elif isinstance(result, _Opened):
-            self._shown = result.shown
-            if result.of is None and self._results is not None:
-                self._results = None
-                self._selected = None
-                self.results_changed.emit()
-            self.shown_changed.emit()
+            self._take_recording(result)
+
+    def _take_study(self, study: Study) -> None:
+        if self._study is not None and not self.close_study():
+            study.close()
+            return
+        self._study = study
+        if self._results is not None:
+            self._results, self._selected = None, None
+            self.results_changed.emit()
+        self._shown = None
+        self._recordings = study.recordings()
+        self.study_changed.emit()
+        self.recordings_changed.emit()
+        self.choose_rater(self._rater_name)
+        self.shown_changed.emit()
+        if self._recordings:
+            self._show_entry(self._recordings[0].id)
+
+    def _take_recording(self, opened: _Opened) -> None:
+        if opened.shown.entry is None and self._study is not None and not self.close_study():
+            return
+        self._shown = opened.shown
+        if opened.of is None and self._results is not None:
+            self._results = None
+            self._selected = None
+            self.results_changed.emit()
+        self._open_labelling()
+        if self._epoch_to_come is not None:
+            self.labelling.go_to(self._epoch_to_come)
+            self._epoch_to_come = None
+        self.shown_changed.emit()
 
     def _fail(self, error: Exception) -> None:
         self.failed.emit(error)
@@ -134,9 +402,54 @@ class _Opened:
     of: Path | None
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """What a background job needs of a study to open a recording: it never touches the study."""
+
+    entry: StudyRecording
+    open: Callable[[], Recording]
+    modalities: Any
+    montage: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, study: Study, entry: StudyRecording) -> _Reading:
+        settings = study.settings
+        return cls(
+            entry,
+            study.opener(entry),
+            settings.engine.get("modalities", "auto"),
+            settings.montage,
+        )
+
+
+def _open_study(folder: Path, read_only: bool, context: RunContext) -> Study:
+    del context
+    return Study.open(folder, read_only)
+
+
+def _open_entry(reading: _Reading, context: RunContext) -> _Opened:
+    del context
+    try:
+        recording = reading.open()
+    except CrosslError as error:
+        return _Opened(Shown(None, None, (), str(error), reading.entry), None)
+    scheme = modality_scheme_of(reading.modalities, recording)
+    montage = montage_of(reading.montage, recording, scheme)
+    return _Opened(Shown(recording, None, (), "", reading.entry, scheme, montage), None)
+
+
+def _looked_at(recording: Recording | None) -> dict[str, Any]:
+    """How the channels of a recording outside a study are grouped and drawn."""
+    if recording is None:
+        return {}
+    scheme = modality_scheme_of("auto", recording)
+    return {"scheme": scheme, "montage": montage_of(None, recording, scheme)}
+
+
 def _open_file(path: Path, csv: CsvConfig | None, context: RunContext) -> _Opened:
     del context
-    return _Opened(Shown(open_file(path, csv), None, ()), None)
+    recording = open_file(path, csv)
+    return _Opened(Shown(recording, None, (), **_looked_at(recording)), None)
 
 
 def _open_results(folder: Path, context: RunContext) -> BatchResults:
@@ -164,7 +477,8 @@ def _show(
         if not reported.error:  # which has said why already
             problems.append(str(error))
     problem = "\n".join(dict.fromkeys(problems))
-    return _Opened(Shown(recording, predictions, results.classes, problem), results.folder)
+    shown = Shown(recording, predictions, results.classes, problem, **_looked_at(recording))
+    return _Opened(shown, results.folder)
 
 
 def _first(recordings: tuple[ReportedRecording, ...]) -> ReportedRecording | None:

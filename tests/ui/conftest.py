@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,30 @@ def make_window(qtbot) -> Iterator[Callable]:
     yield make
     for window in made:
         window.close()
+
+
+@pytest.fixture
+def study_folder(tmp_path: Path, edf: Path) -> Path:
+    """A study of two recordings of the same two minutes, to be labelled in epochs of 10 s."""
+    import shutil
+
+    from core.config import SourceConfig
+    from core.find_recordings import FoundFile, FoundRecording, open_recording
+    from core.label_scheme import load_scheme
+    from core.study import Study, StudySettings
+
+    folder = tmp_path / "study"
+    scheme = replace(load_scheme("sleep_aasm"), epoch_s=10.0)
+    engine = {"windows": {"length_s": 10}, "modalities": "sleep"}
+    study = Study.create(folder, StudySettings("Two nights", engine=engine), scheme)
+    opened = []
+    for name in ("n1", "n2"):
+        path = folder / "recordings" / f"{name}.edf"
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(edf, path)
+        file = FoundFile("main", path, SourceConfig(pattern=path.name))
+        found = FoundRecording(name, f"person {name[1]}", {}, (file,))
+        opened.append((found, open_recording(found, study.recordings_config())))
+    study.add_recordings(opened)
+    study.close()
+    return folder
