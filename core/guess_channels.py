@@ -6,13 +6,11 @@ Names, units and rates tell; samples are not read. Every guess comes with its re
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 from core.config import (
     ChannelConfig,
@@ -127,14 +125,6 @@ class ModalityFit:
 
 
 # ---------------------------------------------------------------- presets
-
-
-def preset_about(name: str) -> str:
-    """What a preset of modalities is for, in a sentence or two; empty where it does not say."""
-    if name not in preset_names():
-        return ""
-    path = files("resources") / "presets" / "modalities" / f"{name}.json"
-    return str(json.loads(path.read_text(encoding="utf-8")).get("about", ""))
 
 
 # ---------------------------------------------------------------- looking

@@ -37,8 +37,7 @@ from core.label_files import format_of_name, read_labels
 from core.label_mapping import LabelMapping, load_mapping
 from core.label_scheme import LabelScheme, load_scheme, scheme_for, scheme_names
 from core.label_set import LabelSet
-from core.labels import LabelReader, LabelTrack, label_files, read_table
-from core.labels import _class_of as class_of
+from core.labels import LabelReader, LabelTrack, class_of, label_files, read_table
 from core.labels_epochs import guess_epoch_s
 from core.look_into import OpenedRecordings
 from core.progress import RunContext

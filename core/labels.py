@@ -13,9 +13,9 @@ import re
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,7 @@ from core.config import (
     TableLabels,
 )
 from core.errors import DataError, RecordingError
+from core.find_recordings import ALL_SOURCES, FoundRecording, table_key_means
 from core.recording import Finding, Recording, SignalFile
 from core.windows import TOLERANCE_S
 
@@ -105,7 +106,7 @@ def make_track(
 NO_LABEL = frozenset(("na", "n/a", "nan", "null", "?", "-", "unscored", "unlabelled", "unlabeled"))
 
 
-def _class_of(text: str, config: LabelsBase) -> str | None:
+def class_of(text: str, config: LabelsBase) -> str | None:
     """The class of a text; None for unlabelled.
 
     A text the mapping does not hold stands for itself, as long as `classes` allows it.
@@ -127,7 +128,7 @@ def class_names(tracks: Iterable[LabelTrack | None], config: LabelsBase) -> tupl
         for track in tracks
         if track is not None
         for text in track.names
-        if (name := _class_of(text, config)) is not None
+        if (name := class_of(text, config)) is not None
     }
     return tuple(sorted(met))
 
@@ -136,7 +137,7 @@ def _class_codes(track: LabelTrack, classes: Sequence[str], config: LabelsBase) 
     """Class of each entry of a track, int64, -1 for unlabelled."""
     numbers = {name: number for number, name in enumerate(classes)}
     table = np.array(
-        [numbers.get(_class_of(text, config) or "", UNLABELLED) for text in track.names], np.int64
+        [numbers.get(class_of(text, config) or "", UNLABELLED) for text in track.names], np.int64
     )
     return table[track.codes] if len(track) else np.empty(0, np.int64)
 
@@ -145,7 +146,7 @@ def first_label_s(track: LabelTrack | None, config: LabelsBase) -> float | None:
     """Onset of the first entry that has a class; None without one."""
     if track is None or not len(track):
         return None
-    there = np.array([_class_of(text, config) is not None for text in track.names])[track.codes]
+    there = np.array([class_of(text, config) is not None for text in track.names])[track.codes]
     return float(track.onsets_s[np.argmax(there)]) if there.any() else None
 
 
@@ -155,7 +156,7 @@ def unmapped(track: LabelTrack, config: LabelsBase) -> tuple[Finding, ...]:
     left = [
         f"'{text}' ({counts[code]} times)"
         for code, text in enumerate(track.names)
-        if _class_of(text, config) is None and text not in config.mapping
+        if class_of(text, config) is None and text not in config.mapping
     ]
     if not left:
         return ()
@@ -403,37 +404,21 @@ class LabelReader:
         return _with_durations(track, config, recording.duration_s)
 
     def _from_file(self, config: FileLabels, recording: Recording) -> LabelTrack:
-        from core.label_files import read_labels
-        from core.label_set import zone_of
+        from core.label_clock import RecordingClock, read_placed_labels
 
         findings: list[Finding] = []
         path = self._beside(config.pattern, recording, findings)
         if path is None:
             return self._no_file(config.pattern, recording)
-        first = recording.sources[0]
-        zone = zone_of(first.time_zone) or UTC
-        start = None
-        if recording.has_clock:
-            # Labels were written by the clock of the first source, before it was corrected.
-            clock_s = recording.start_s - first.clock_offset_s
-            start = datetime.fromtimestamp(0, UTC) + timedelta(seconds=clock_s)
-            start = start.astimezone(zone).replace(tzinfo=None)
-        found = read_labels(
+        found = read_placed_labels(
             path,
+            RecordingClock.of(recording),
             config.format,
             epoch_s=config.epoch_s,
             offset_s=config.offset_s,
-            start=start,
-            time_zone=first.time_zone,
-            end_s=recording.duration_s,
         )
         findings += found.findings
         labels = found.labels
-        if start is None and found.start is not None and found.format not in ("edf", "nsrr"):
-            raise RecordingError(
-                f"{_name(recording)}: the labels in {path} have clock times, but the recording has "
-                "no clock; convert them to seconds first (crossl-app --convert-labels)."
-            )
         if config.rater is not None:
             labels = tuple(label for label in labels if label.rater == config.rater)
             if not labels and found.labels:
@@ -444,18 +429,10 @@ class LabelReader:
                 )
         if not labels:
             return _unlabelled(f"{path} has no labels.", findings)
-        onsets = np.array([label.onset_s for label in labels])
-        durations = np.array([label.duration_s for label in labels])
-        # Only EDF+ says when its own time 0 was; in the others it is the recording's start.
-        if found.format == "edf" and found.start is not None and start is not None:
-            own_s = found.start.replace(tzinfo=zone).timestamp() + first.clock_offset_s
-            onsets += _shift(
-                path, own_s - recording.start_s, (onsets + durations).max(), recording, findings
-            )
         track = make_track(
             "intervals",
-            onsets,
-            durations,
+            [label.onset_s for label in labels],
+            [label.duration_s for label in labels],
             [label.text for label in labels],
             ", ".join(dict.fromkeys(label.rater for label in labels if label.rater)),
             findings,
@@ -468,8 +445,6 @@ class LabelReader:
         )
 
     def _rows_of(self, recording: Recording, keys: list[str], what: str) -> np.ndarray:
-        from core.find_recordings import table_key_means
-
         wanted = {recording.id} if what == "recording" else {recording.subject}
         if what in recording.fields:
             wanted.add(recording.fields[what])
@@ -522,6 +497,29 @@ def label_files(pattern: str, root: Path, fields: Mapping[str, str]) -> list[Pat
     anchor = Path(text).anchor
     folder = Path(anchor) if anchor else root
     return sorted(folder.glob(str(Path(text).relative_to(anchor) if anchor else text)))
+
+
+def label_columns(labels: LabelsConfig | None) -> dict[str, list[str]]:
+    """Columns that hold labels, by source, so that they are not read as signals."""
+    if isinstance(labels, ColumnLabels):
+        return {labels.source or ALL_SOURCES: [labels.column]}
+    return {}
+
+
+def without_label_files(
+    found: list[FoundRecording],
+    labels: LabelsConfig | None,
+    root: Path,
+    listed: Collection[str] = (),
+) -> list[FoundRecording]:
+    """Leave out what is another recording's label file: `{subject}.edf` fits it too. Recordings
+    whose ids are `listed` stay."""
+    pattern = getattr(labels, "pattern", None)
+    if pattern is None:
+        return found
+    beside = {path for one in found for path in label_files(pattern, root, one.fields)}
+    recordings = [one for one in found if one.id in listed or not beside.issuperset(one.paths)]
+    return recordings or found
 
 
 def _fill_in(pattern: str, fields: Mapping[str, str]) -> str:
@@ -583,7 +581,7 @@ def _with_durations(track: LabelTrack, config: LabelsBase, end_s: float) -> Labe
     """Entries that all lack a duration last until the next one; the last as long as most do."""
     if not len(track) or (track.durations_s > 0).any():
         return track
-    there = np.array([_class_of(t, config) is not None or t in config.mapping for t in track.names])
+    there = np.array([class_of(t, config) is not None or t in config.mapping for t in track.names])
     kept = there[track.codes]
     if not kept.any():
         return track
@@ -651,7 +649,8 @@ def read_table(path: Path, config: CsvConfig) -> dict[str, list[str]]:
         raise RecordingError(f"{path}: the table of labels is empty.")
     separator = config.separator or max("\t;,", key=lines[0].count)
     try:
-        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+        # Row by row: one long call would hold up the window.
+        rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True)]
     except csv.Error as error:
         raise RecordingError(f"{path}: the table of labels cannot be read ({error}).") from None
     if config.columns is not None:

@@ -53,6 +53,14 @@ def load_preset(name: str) -> tuple[ModalityConfig, ...]:
     return tuple(TypeAdapter(list[ModalityConfig]).validate_python(document["modalities"]))
 
 
+def preset_about(name: str) -> str:
+    """What a preset is for, in a sentence or two; empty for other names."""
+    if name not in preset_names():
+        return ""
+    path = files("resources") / "presets" / "modalities" / f"{name}.json"
+    return str(json.loads(path.read_text(encoding="utf-8")).get("about", ""))
+
+
 # ---------------------------------------------------------------- kinds
 
 # What a sensor of this kind does when it works, measured on 20 wristbands worn for an hour each.

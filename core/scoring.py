@@ -24,6 +24,7 @@ from core.find_recordings import (
     find_recordings,
     open_recording,
 )
+from core.labels import label_columns
 from core.modalities import resolve
 from core.predict import WindowPredictions, write_predictions
 from core.progress import RunContext
@@ -40,7 +41,7 @@ from core.robustness import (
 from core.run_folder import RunFolder
 from core.saved_model import SavedModel, load_model
 from core.scaling import Moments, Scaling, moments_of
-from core.study_data import finding_entry, label_columns, recording_entry
+from core.study_data import finding_entry, recording_entry
 from core.typical import unlike, window_levels
 
 
@@ -116,7 +117,7 @@ def group_files(files: Sequence[Path], config: RunConfig) -> list[FoundRecording
     """
     left = {path.resolve(): path for path in files}
     bare = config.recordings.model_copy(update={"exclude": []})
-    columns = label_columns(config)
+    columns = label_columns(config.labels)
     taken: set[str] = set()
     groups: list[FoundRecording] = []
     for recordings, root, folder_name in _places_to_look(list(left), bare):

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import ColumnLabels, Kind, RunConfig, check_excluded_modalities
+from core.config import Kind, RunConfig, check_excluded_modalities
 from core.dataset import PreparedRecording, SignalStore, WindowSet, prepare
 from core.errors import CrosslError, DataError
 from core.find_recordings import (
-    ALL_SOURCES,
     FoundRecording,
     find_recordings,
     open_recording,
 )
-from core.labels import label_files
+from core.labels import label_columns, without_label_files
 from core.modalities import AUTO, ModalityScheme, choose_scheme, kind_of, load_preset
 from core.model import ModalityShape
 from core.progress import RunContext
@@ -77,7 +76,12 @@ def load_study(
     left, or an exclusion excludes nothing, and ConfigError when it names no modality.
     """
     bare = config.recordings.model_copy(update={"exclude": []})
-    found = _without_label_files(find_recordings(bare, root, label_columns(config)), config, root)
+    found = without_label_files(
+        find_recordings(bare, root, label_columns(config.labels)),
+        config.labels,
+        root,
+        listed={entry.id for entry in config.recordings.listed or ()},
+    )
     reasons = _whole_exclusions(config, [one.id for one in found])
     opened: list[Recording] = []
     by_id: dict[str, dict[str, Any]] = {}
@@ -187,26 +191,6 @@ def finding_entry(finding: Finding) -> dict[str, str]:
         "field": finding.field,
         "message": finding.message,
     }
-
-
-def label_columns(config: RunConfig) -> dict[str, list[str]]:
-    """Label columns by source, so that they are not read as signals."""
-    if isinstance(config.labels, ColumnLabels):
-        return {config.labels.source or ALL_SOURCES: [config.labels.column]}
-    return {}
-
-
-def _without_label_files(
-    found: list[FoundRecording], config: RunConfig, root: Path
-) -> list[FoundRecording]:
-    """Leave out what is another recording's label file: `{subject}.edf` fits it too."""
-    pattern = getattr(config.labels, "pattern", None)
-    if pattern is None:
-        return found
-    labels = {path for one in found for path in label_files(pattern, root, one.fields)}
-    listed = {entry.id for entry in config.recordings.listed or ()}
-    recordings = [one for one in found if one.id in listed or not labels.issuperset(one.paths)]
-    return recordings or found
 
 
 def _known_modalities(config: RunConfig, scheme: ModalityScheme) -> list[str]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from core.config import (
-    ColumnLabels,
     EpochLabels,
     ExclusionConfig,
     FileLabels,
@@ -26,11 +25,11 @@ from core.config import (
     make_config,
 )
 from core.errors import ConfigError, CrosslError
-from core.find_recordings import ALL_SOURCES, FoundRecording, find_recordings
+from core.find_recordings import FoundRecording, find_recordings
 from core.guess_channels import ModalitiesChoice
 from core.guess_labels import label_counts
 from core.label_scheme import LabelScheme, scheme_for
-from core.labels import label_files
+from core.labels import label_columns, without_label_files
 from core.look_into import open_some
 from core.progress import RunContext
 
@@ -221,18 +220,12 @@ def recordings_to_take(
 
     Label columns are noted with the files, so that they are not read as signals.
     """
-    columns: dict[str, list[str]] = {}
-    if isinstance(labels, ColumnLabels):
-        columns = {labels.source or ALL_SOURCES: [labels.column]}
-    found = find_recordings(config, root, columns)
-    pattern = getattr(labels, "pattern", None)
-    if pattern is None:
-        return tuple(found)
+    found = find_recordings(config, root, label_columns(labels))
     try:
-        files = {path for one in found for path in label_files(pattern, root, one.fields)}
+        listed = {entry.id for entry in config.listed or ()}
+        return tuple(without_label_files(found, labels, root, listed))
     except CrosslError:  # a field that the recordings do not have: told with the labels
         return tuple(found)
-    return tuple(one for one in found if not files.issuperset(one.paths)) or tuple(found)
 
 
 def leaving_out(config: RecordingsConfig, ids: Sequence[str]) -> RecordingsConfig:

@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
 
 from core.config import ModalityConfig
 from core.errors import ConfigError
-from core.guess_channels import ChannelRow, free_name, preset_about
-from core.modalities import load_preset, preset_names
+from core.guess_channels import ChannelRow, free_name
+from core.modalities import load_preset, preset_about, preset_names
 from core.study_plan import make_modality
 from ui.wizard_draft import StudyDraft
 from ui.wizard_modality import ModalityEditor
