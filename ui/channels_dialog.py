@@ -41,6 +41,7 @@ from core.errors import ConfigError
 from core.montage import DisplayChannel, Montage, TraceSettings, display_channels, montage_for
 from core.progress import RunContext
 from core.recording import Recording
+from ui.dialog_parts import SEEN_BOXES
 from ui.icons import icon, keep_icon
 from ui.jobs import LatestJob
 from ui.label_palette import class_chip
@@ -111,6 +112,7 @@ class ChannelsDialog(QDialog):
 
         self.model = MontageModel(recording, scheme, self)
         self.table = _Table()
+        self.table.setStyleSheet(SEEN_BOXES)
         self.table.setModel(self.model)
         self.table.setAccessibleName(self.tr("Traces, from top to bottom"))
         self.table.setItemDelegate(_Delegate(self.model, self.table))

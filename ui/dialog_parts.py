@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 from core.errors import CrosslError
 from core.progress import Progress
 from core.recording import Finding
-from ui.jobs import Job, LatestJob, Work
+from ui.jobs import LatestJob, Work
 from ui.messages import show_error
 from ui.wizard_page import Words, describe
 
@@ -54,20 +54,6 @@ class Paragraph(Words):
         self.setSizePolicy(policy)
 
 
-class _ReportingJob(LatestJob):
-    """Work of which only the newest counts, and which says how far it is."""
-
-    progressed = Signal(object)
-    _heard: Job | None = None
-
-    def start(self, work: Work) -> None:
-        super().start(work)
-        # Where the job before is still ending, it is connected already.
-        if self._job is not None and self._job is not self._heard:
-            self._heard = self._job
-            self._job.progressed.connect(self.progressed)
-
-
 class WorkRow(QWidget):
     """A line at the foot of a dialog that runs core work, shows its progress and can stop it.
 
@@ -85,7 +71,7 @@ class WorkRow(QWidget):
         super().__init__(parent)
         self.stage_names = dict(stages)
         self._stopped = False
-        self._job = _ReportingJob(self)
+        self._job = LatestJob(self)
         self._job.succeeded.connect(self.succeeded)
         self._job.failed.connect(self.failed)
         self._job.progressed.connect(self._on_progress)

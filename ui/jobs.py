@@ -67,6 +67,7 @@ class LatestJob(QObject):
 
     succeeded = Signal(object)
     failed = Signal(object)
+    progressed = Signal(object)
     busy_changed = Signal(bool)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -90,6 +91,7 @@ class LatestJob(QObject):
         self._job = Job(work, self)
         self._job.succeeded.connect(self._on_succeeded)
         self._job.failed.connect(self._on_failed)
+        self._job.progressed.connect(self._on_progressed)
         self._job.finished.connect(self._on_finished)
         self._job.start()
         self.busy_changed.emit(True)
@@ -114,6 +116,10 @@ class LatestJob(QObject):
     def _on_failed(self, error: Exception) -> None:
         if not self._dropped:
             self.failed.emit(error)
+
+    def _on_progressed(self, progress: object) -> None:
+        if not self._dropped:
+            self.progressed.emit(progress)
 
     def _on_finished(self) -> None:
         job, self._job = self._job, None

@@ -116,6 +116,7 @@ class StudyCommands(QObject):
             "view.channels": recording,
             "view.spectrogram": recording,
             "view.go_to": recording,
+            "view.findings": recording and bool(shown and shown.recording.findings),
         }
         for id, on in states.items():
             self._registry.action(id).setEnabled(on)

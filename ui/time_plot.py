@@ -41,9 +41,18 @@ _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440)
 _STEPS_S = (*_SECONDS, *(60 * minutes for minutes in _MINUTES))
 
 
+_series: list[str] = list(PALETTE)
+
+
+def use_series(colours: Sequence[str]) -> None:
+    """Colour modalities and predicted classes by another series, `#rrggbb`; the user's choice
+    for all windows. Plots show it after their next `palette_changed`."""
+    _series[:] = colours
+
+
 def class_colour(number: int) -> QColor:
-    """Colour of a class by its place in the list of classes, as in the report."""
-    return QColor(PALETTE[number % len(PALETTE)])
+    """Colour of a modality or of a predicted class, by its place in the list of them."""
+    return QColor(_series[number % len(_series)])
 
 
 def clock_text(seconds: float, spacing_s: float = 1.0) -> str:

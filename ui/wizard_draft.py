@@ -52,31 +52,11 @@ from core.study_plan import (
     preview_recordings,
     with_scheme_classes,
 )
-from ui.jobs import Job, LatestJob, Work
+from ui.jobs import LatestJob
 
 ModalityChange = Callable[[Sequence[ModalityConfig]], Sequence[ModalityConfig]]
 TYPING_MS = 250
 """How long typing has to pause before files are looked for."""
-
-
-class ToldJob(LatestJob):
-    """A `LatestJob` that also passes on the progress of what runs."""
-
-    progressed = Signal(object)
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._told_of: Job | None = None
-
-    def start(self, work: Work) -> None:
-        super().start(work)
-        if self._job is not None and self._job is not self._told_of:
-            self._told_of = self._job
-            self._job.progressed.connect(self._on_progressed)
-
-    def _on_progressed(self, progress: object) -> None:
-        if not self._dropped:
-            self.progressed.emit(progress)
 
 
 @dataclass(frozen=True)
@@ -166,7 +146,7 @@ class StudyDraft(QObject):
         self.copy_recordings = False
 
         self._closed = False
-        self._jobs: dict[str, ToldJob] = {}
+        self._jobs: dict[str, LatestJob] = {}
         for name, take in (
             ("pattern", self._take_pattern),
             ("plan", self._take_plan),
@@ -176,7 +156,7 @@ class StudyDraft(QObject):
             ("count", self._take_counts),
             ("columns", self._take_columns),
         ):
-            job = ToldJob(self)
+            job = LatestJob(self)
             job.succeeded.connect(take)
             job.busy_changed.connect(self.busy_changed)
             job.progressed.connect(self.progressed)

@@ -46,8 +46,8 @@ def test_a_recording_is_drawn_each_channel_at_its_own_rate(qtbot, make_window, e
     assert np.diff(lines["Temp"][0]) == pytest.approx(1.0)
     assert window.view.range_s == pytest.approx((0.0, 30.0))
     assert not window.strip.isVisible()
-    assert "3 channels" in window._status.text()
-    assert "0:02:00" in window._status.text()
+    assert "3 channels" in window.status.text.text()
+    assert "0:02:00" in window.status.text.text()
 
 
 def test_keys_move_through_the_recording_and_no_peak_is_lost(qtbot, make_window, edf: Path):
@@ -276,8 +276,8 @@ def test_findings_can_be_listed_and_copied(qtbot, make_window, tmp_path: Path):
     path.write_text("t,acc\n" + "".join(f"{20 * k},{k % 5}\n" for k in range(300)))
     window = make_window()
     open_and_draw(qtbot, window, path)
-    assert "findings" in window._findings.text()
-    window._findings.click()
+    assert "findings" in window.status.findings.text()
+    window.status.findings.click()
     (dialog,) = window.findChildren(FindingsDialog)
     findings = window._session.shown.recording.findings
     assert dialog.table.rowCount() == len(findings) > 1
