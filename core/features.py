@@ -7,7 +7,6 @@ opponent fills them with the training mean.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,6 +15,7 @@ import numpy as np
 from scipy import signal
 
 from core.config import Kind
+from core.kinds import guess_kind
 
 # Band edges in Hz. Bands above half the rate, or too narrow for the window to resolve, are left
 # out.
@@ -74,23 +74,6 @@ BANDS: dict[Kind, dict[str, tuple[float, float]]] = {
     "resp": SLOW_BANDS,
 }
 
-# Tried in this order; the words of a name are its runs of letters, so that 'phone_acc',
-# 'Acc-x' and 'accelerometer' all hold a word that starts with 'acc'.
-_KIND_WORDS: tuple[tuple[Kind, str], ...] = (
-    ("ecg", r"ecg|ekg|electrocardio\w*|cardio\w*"),
-    ("eog", r"eog|electrooculo\w*|[lr]oc|eye\w*"),
-    ("emg", r"emg|electromyo\w*|chin|submental|legs?|tibialis|masseter|muscle\w*"),
-    ("eeg", r"eeg|electroenceph\w*|frontal|central|parietal|occipital|posterior|temporal"),
-    ("bvp", r"bvp|ppg|pleth\w*|pulse|photopleth\w*"),
-    ("eda", r"eda|gsr|scl|scr|electrodermal\w*|skin ?conduct\w*|galvanic"),
-    ("gyro", r"gyr\w*|angularvelocity"),
-    ("acc", r"acc\w*|imu|motion|acti\w*"),
-    ("temp", r"temp|temperature|tsk|skt|thermo\w*"),
-    (
-        "resp",
-        r"resp\w*|breath\w*|thor\w*|abd\w*|airflow|flow|effort|chest|nasal|rip",
-    ),
-)
 
 _EDGE = 0.5  # share of samples of a window that may be missing before it counts as absent
 _CHUNK_SAMPLES = 2_000_000  # samples worked on at once, to bound memory
@@ -112,20 +95,6 @@ class FeatureTable:
     def columns(self, kept: Sequence[int]) -> np.ndarray:
         """Numbers of the columns of the modalities in `kept`."""
         return np.flatnonzero(np.isin(self.modality, list(kept)))
-
-
-def guess_kind(name: str) -> Kind:
-    """What a modality measures, from the words of its name; `other` when no word tells.
-
-    Examples: `phone_acc` → acc, `frontal_eeg` → eeg, `chin` → emg, `BVP` → bvp, `GSR` → eda,
-    `thorax` → resp. More specific words win over places: `chest_acc` is acc, `chest` is resp.
-    """
-    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    text = " ".join(re.findall(r"[a-z]+", spaced.lower()))
-    for kind, pattern in _KIND_WORDS:
-        if re.search(rf"\b(?:{pattern})\b", text):
-            return kind
-    return "other"
 
 
 def study_features(

@@ -15,7 +15,6 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy import signal
 
 from core.config import FilterConfig
 from core.errors import DataError
@@ -70,6 +69,8 @@ def _design(
 
 
 def _lowpass(cutoff_hz: float, width_hz: float, rate_hz: float) -> np.ndarray:
+    from scipy import signal  # takes most of a second to load
+
     count, beta = signal.kaiserord(STOPBAND_DB, width_hz / (rate_hz / 2))
     half = count // 2 + 1
     taps: np.ndarray = signal.firwin(
@@ -239,6 +240,8 @@ def _convolve(values: np.ndarray, taps: np.ndarray | None) -> np.ndarray:
     """The part of the convolution that needs no values outside."""
     if taps is None:
         return values
+    from scipy import signal
+
     if len(values) <= 4 * len(taps) or len(taps) < 64:
         result: np.ndarray = signal.convolve(values, taps, mode="valid")
     else:

@@ -21,7 +21,7 @@ from core.config import (
     WindowsConfig,
 )
 from core.errors import DataError
-from core.features import guess_kind
+from core.kinds import guess_kind
 from core.modalities import (
     AUTO,
     choose_scheme,

@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 
 from core.config import DetectionConfig, Kind, ModalityConfig
 from core.errors import ConfigError, DataError
-from core.features import guess_kind
 from core.filters import TracePlan, design
+from core.kinds import guess_kind
 from core.recording import Channel, Finding, Recording, Source, Stretch
 
 AUTO = "auto"

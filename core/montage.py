@@ -564,7 +564,7 @@ class DisplayChannel:
         from typing import get_args
 
         from core.config import Kind
-        from core.features import guess_kind
+        from core.kinds import guess_kind
 
         if self.settings.kind in get_args(Kind):
             return self.settings.kind  # type: ignore[return-value]

@@ -9,23 +9,22 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import dump_config
+from core.config import RecordingsConfig, dump_config
 from core.errors import CrosslError, DataError, OutputError
 from core.find_recordings import FoundRecording, open_recording
 from core.labels import LabelReader
 from core.progress import RunContext
 from core.recording import Recording
 from core.study import Study, StudySettings
+from core.study_addition import RECORDINGS_FOLDER as RECORDINGS_FOLDER  # where copies go
+from core.study_addition import Copies, keep_labels, left_out_texts
 from core.study_file import HOLDER_FILE, LOCK_FILE, STUDY_FILE
-from core.study_import import keep_import, label_change, modalities_of
-from core.study_labels import RecordingLabels
+from core.study_import import modalities_of
 from core.study_plan import StudyPlan
-
-RECORDINGS_FOLDER = "recordings"
 
 
 @dataclass(frozen=True)
@@ -52,39 +51,36 @@ def create_study(plan: StudyPlan, context: RunContext) -> Creation:
     """
     made_folder = not plan.folder.exists()
     settings = StudySettings(
-        plan.name,
-        plan.notes,
-        _engine_of(plan),
-        {
-            key: value
-            for key, value in dump_config(plan.recordings).items()
-            if key not in ("listed", "exclude")
-        },
+        plan.name, plan.notes, _engine_of(plan), _recordings_of(plan.recordings)
     )
     study = Study.create(plan.folder, settings, plan.scheme)
+    copies = Copies(plan.folder, plan.root)
     try:
-        creation = _fill(study, plan, context)
+        creation = _fill(study, plan, copies, context)
     except BaseException:
         study.close()
+        copies.take_back()
         _remove(plan.folder, made_folder)
         raise
     study.close()
     return creation
 
 
-def _fill(study: Study, plan: StudyPlan, context: RunContext) -> Creation:
+def _fill(study: Study, plan: StudyPlan, copies: Copies, context: RunContext) -> Creation:
     problems: list[str] = []
     opened: list[tuple[FoundRecording, Recording]] = []
     for number, found in enumerate(plan.found):
         context.step("opening recordings", number, len(plan.found))
+        before = len(copies.paths)
         try:
             if plan.copy_recordings:
-                found = _copied(found, plan)
+                found = copies.copy(found, context)
             opened.append((found, open_recording(found, plan.recordings)))
         except CrosslError as error:
             if isinstance(error, OutputError):
                 raise
             problems.append(str(error))
+            copies.take_back(before)
     if not opened:
         first = f" The first: {problems[0]}" if problems else ""
         raise DataError(f"None of the {len(plan.found)} recordings can be opened.{first}")
@@ -117,26 +113,22 @@ def _bring_in_labels(
         entry = entries[recording.id]
         try:
             track = reader.read(recording)
-            planned = label_change(
-                track,
-                plan.labels.mapping,
-                study.scheme,
-                RecordingLabels(),
-                duration_s=entry.duration_s,
-                modalities=modalities,
-            )
-            keep_import(
-                study, entry, rater, planned, f"labels of {plan.rater}", take_grid_offset=True
-            )
+            planned = keep_labels(study, entry, rater, track, plan.labels, modalities)
         except CrosslError as error:
             problems.append(f"{recording.id}: {error}")
             continue
         count += len(planned.change.added)
         left_out.update({row.text: row.count for row in planned.left_out})
-    if left_out:
-        texts = ", ".join(f"'{text}' ({n} times)" for text, n in left_out.most_common(10))
-        problems.append(f"These labels are no class of the study and were left out: {texts}.")
+    problems += left_out_texts(left_out)
     return count
+
+
+def _recordings_of(config: RecordingsConfig) -> dict[str, Any]:
+    """What the study keeps of how recordings were found: it lists them itself, but for the
+    stretches that are not to be used."""
+    kept = {key: value for key, value in dump_config(config).items() if key != "listed"}
+    kept["exclude"] = [dump_config(entry) for entry in config.exclude if not entry.whole]
+    return kept
 
 
 def _engine_of(plan: StudyPlan) -> dict[str, Any]:
@@ -148,24 +140,6 @@ def _engine_of(plan: StudyPlan) -> dict[str, Any]:
         "modalities": modalities,
         "windows": dump_config(plan.windows),
     }
-
-
-def _copied(found: FoundRecording, plan: StudyPlan) -> FoundRecording:
-    """The recording with its files copied below the study's folder."""
-    files = []
-    for file in found.files:
-        try:
-            relative = file.path.resolve().relative_to(plan.root.resolve())
-        except ValueError:
-            relative = Path(found.id) / file.path.name
-        place = plan.folder / RECORDINGS_FOLDER / relative
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.path, place)
-        except OSError as error:
-            raise OutputError(f"{place}: cannot be written ({error.strerror}).") from error
-        files.append(replace(file, path=place))
-    return replace(found, files=tuple(files))
 
 
 def _remove(folder: Path, whole: bool) -> None:

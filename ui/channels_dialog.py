@@ -809,7 +809,7 @@ def kind_of(trace: TraceSettings) -> str:
 
 @lru_cache(maxsize=1024)
 def _guessed(name: str) -> str:
-    from core.features import guess_kind  # brings scipy along
+    from core.kinds import guess_kind
 
     kind = guess_kind(name)
     return "eeg" if kind == "other" and _ELECTRODE.match(name) else kind

@@ -445,8 +445,8 @@ def with_key(tip: str, text: str) -> str:
 def named(text: str, editor: QWidget, tip: str) -> QLabel:
     """A label whose key leads to an editor, which gets its name and a tooltip with the key."""
     label = QLabel(text)
-    label.setBuddy(editor)
     target = editor.line if isinstance(editor, PathRow) else editor
+    label.setBuddy(target)
     describe(target, text.replace("&", "").rstrip(":"), with_key(tip, text))
     return label
 

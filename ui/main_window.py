@@ -591,10 +591,9 @@ def _missing_files(
 
 
 def _load_readers(context: RunContext) -> dict[int, str]:
-    """Import what opening a recording needs."""
-    import core.modalities
-    import core.read_csv
-    import core.read_edf  # noqa: F401
+    """Import what opening and filtering a recording needs."""
+    import core.read_edf
+    import core.spectrogram  # noqa: F401
 
     del context
     return {}

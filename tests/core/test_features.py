@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from core.features import guess_kind, study_features, window_features
+from core.features import study_features, window_features
+from core.kinds import guess_kind
 
 MAY_BE_UNDEFINED = ("heart", "rr_", "beats", "breath")
 
