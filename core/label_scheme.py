@@ -14,27 +14,15 @@ from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from typing import Any, Literal
 
+from core.colours import OKABE_ITO
 from core.errors import ConfigError
 
 ClassKind = Literal["state", "event", "mark"]
 KINDS: tuple[ClassKind, ...] = ("state", "event", "mark")
 BAD_SIGNAL = "Bad signal"
 """The event that every study has: on a modality, it makes that modality absent there."""
-COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#F0E442",
-    "#6B6B6B",
-    "#882255",
-    "#117733",
-    "#332288",
-    "#AA4499",
-)
-"""Colours that people with colour-blindness tell apart (Okabe and Ito, then Tol)."""
+COLOURS = (*OKABE_ITO, "#882255", "#117733", "#332288", "#AA4499")
+"""For classes that have none yet; the last ones by Paul Tol."""
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 

@@ -13,20 +13,11 @@ from html import escape
 
 import numpy as np
 
+from core.colours import OKABE_ITO
 from core.prediction_table import PredictionTable
 
-# Okabe and Ito (2008), told apart with every common kind of colour blindness. Blue first, since
-# two classes are the most common case; the last is the text colour, black or white.
-PALETTE = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#F0E442",
-    "#6B6B6B",
-)
+# Blue first, since two classes are the most common case; the last stands for the text colour.
+PALETTE = OKABE_ITO
 
 STRIP_COLUMNS = 900
 

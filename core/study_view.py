@@ -46,4 +46,23 @@ def montage_of(
     usual montage for this recording."""
     if document is not None:
         return complete(Montage.from_document(document), recording)
+    if why_empty(recording):  # no modality can be told by channels that are not there
+        return montage_for(recording)
     return montage_for(recording, scheme)
+
+
+def why_empty(recording: Recording) -> str:
+    """Why nothing can be drawn of a recording, in words; empty where something can."""
+    files = [source.file for source in recording.sources]
+    if any(channel.samples for file in files for channel in file.channels):
+        return ""
+    names = ", ".join(path.name for path in recording.paths)
+    annotations = sum(len(file.annotations) for file in files)
+    if annotations:
+        return (
+            f"{names} holds no signals, only annotations ({annotations}). To see them as labels, "
+            "open the recording that they belong to in a study, and import this file there."
+        )
+    if any(file.channels for file in files):
+        return f"{names} names channels, but holds no samples of them: nothing was recorded."
+    return f"{names} holds neither signals nor annotations."

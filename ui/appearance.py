@@ -9,21 +9,13 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from core.colours import OKABE_ITO
 from ui.focus_ring import FocusRing
 from ui.preferences import Preferences
 
 PALETTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "okabe_ito": (
-            "#0072B2",
-            "#E69F00",
-            "#009E73",
-            "#CC79A7",
-            "#56B4E9",
-            "#D55E00",
-            "#F0E442",
-            "#6B6B6B",
-        ),
+        "okabe_ito": OKABE_ITO,
         "tol_bright": (
             "#4477AA",
             "#EE6677",

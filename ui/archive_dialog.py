@@ -65,19 +65,10 @@ class PackDialog(FileDialogBase):
         self.size_says = Paragraph()
         self.missing = PlainTable(self.tr("Not packed"), [self.tr("What is not packed")], 0)
         self.missing.hide()
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.go = self._buttons.addButton(self.tr("&Pack"), QDialogButtonBox.ButtonRole.ActionRole)
-        keyed(self.go, self.tr("Write the archive"))
-        self.go.setDefault(True)
-        self.go.clicked.connect(self.start)
-        self._buttons.button(QDialogButtonBox.StandardButton.Close).setAutoDefault(False)
-        self._buttons.rejected.connect(self.reject)
+        foot = self.make_foot(self.tr("&Pack"), self.tr("Write the archive"), self.start)
         where = QHBoxLayout()
         where.addWidget(named(self.tr("&File"), self.place, self.tr("Where the archive goes")))
         where.addWidget(self.place, 1)
-        foot = QHBoxLayout()
-        foot.addWidget(self.work, 1)
-        foot.addWidget(self._buttons)
         column = QVBoxLayout(self)
         column.addWidget(says)
         column.addLayout(where)
@@ -204,15 +195,12 @@ class UnpackDialog(FileDialogBase):
         self.place = PathRow(self.tr("New folder"), "folder", button=self.tr("B&rowse…"))
         self.archive.changed.connect(self._on_archive)
         self.place.changed.connect(self._tell_ready)
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.go = self._buttons.addButton(
-            self.tr("&Unpack"), QDialogButtonBox.ButtonRole.ActionRole
+        foot = self.make_foot(
+            self.tr("&Unpack"),
+            self.tr("Unpack the study, and open it"),
+            self.start,
+            QDialogButtonBox.StandardButton.Cancel,
         )
-        keyed(self.go, self.tr("Unpack the study, and open it"))
-        self.go.setDefault(True)
-        self.go.clicked.connect(self.start)
-        self._buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
-        self._buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         for text, row, tip in (
             (self.tr("&Archive"), self.archive, self.tr("The packed study")),
@@ -226,9 +214,6 @@ class UnpackDialog(FileDialogBase):
             column.addWidget(row)
         column.addWidget(self.reason)
         column.addStretch(1)
-        foot = QHBoxLayout()
-        foot.addWidget(self.work, 1)
-        foot.addWidget(self._buttons)
         column.addLayout(foot)
         self._tell_ready()
         if archive is not None:

@@ -15,7 +15,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
-    QDialogButtonBox,
     QFileDialog,
     QHBoxLayout,
     QPushButton,
@@ -127,17 +126,11 @@ class DeidentifyDialog(FileDialogBase):
         parts.addWidget(self._files_part())
         parts.addWidget(self._plan_part())
         parts.setSizes([420, 580])
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.go = self._buttons.addButton(
-            self.tr("Write &copies"), QDialogButtonBox.ButtonRole.ActionRole
+        foot = self.make_foot(
+            self.tr("Write &copies"),
+            self.tr("Write a copy of every file; originals stay as they are"),
+            self.start,
         )
-        keyed(self.go, self.tr("Write a copy of every file; originals stay as they are"))
-        self.go.clicked.connect(self.start)
-        self._buttons.button(QDialogButtonBox.StandardButton.Close).setAutoDefault(False)
-        self._buttons.rejected.connect(self.reject)
-        foot = QHBoxLayout()
-        foot.addWidget(self.work, 1)
-        foot.addWidget(self._buttons)
         column = QVBoxLayout(self)
         column.addWidget(parts, 1)
         column.addWidget(self.reason)

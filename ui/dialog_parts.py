@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QDialog,
+    QDialogButtonBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -31,6 +32,7 @@ from PySide6.QtWidgets import (
 from core.errors import CrosslError
 from core.progress import Progress
 from core.recording import Finding
+from ui.dropping import take_files, welcome_files
 from ui.jobs import LatestJob, Work
 from ui.messages import show_error
 from ui.wizard_page import Words, describe
@@ -240,13 +242,11 @@ class PathRow(QWidget):
         self._tell()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        welcome_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
+        paths = take_files(event)
         if paths:
-            event.acceptProposedAction()
             self.set_path(paths[0])
 
     def _browse(self) -> None:
@@ -418,6 +418,27 @@ class FileDialogBase(QDialog):
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.open()
         return box
+
+    def make_foot(
+        self,
+        text: str,
+        tip: str,
+        start: Callable[[], None],
+        leave: QDialogButtonBox.StandardButton = QDialogButtonBox.StandardButton.Close,
+    ) -> QHBoxLayout:
+        """What work is doing, a button `go` that starts it, and one to leave."""
+        buttons = QDialogButtonBox(leave)
+        self.go = buttons.addButton(text, QDialogButtonBox.ButtonRole.ActionRole)
+        keyed(self.go, tip)
+        self.go.setDefault(True)
+        self.go.clicked.connect(start)
+        self.leave = buttons.button(leave)
+        self.leave.setAutoDefault(False)
+        buttons.rejected.connect(self.reject)
+        foot = QHBoxLayout()
+        foot.addWidget(self.work, 1)
+        foot.addWidget(buttons)
+        return foot
 
     @property
     def is_writing(self) -> bool:

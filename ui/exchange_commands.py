@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFileDialog
 
 from core.errors import CrosslError
 from core.label_files import write_labels
@@ -15,38 +15,20 @@ from core.moved_files import accept_moved, missing_files
 from core.study import StudyRecording
 from core.study_export import note_exports
 from core.study_import import ImportItem, keep_import, modalities_of
-from ui.actions import ActionRegistry
 from ui.archive_dialog import PackDialog, UnpackDialog
+from ui.commands import Commands
 from ui.deidentify_dialog import DeidentifyDialog, SourceFile
 from ui.export_labels_dialog import ExportLabelsDialog
 from ui.import_labels_dialog import ImportLabelsDialog, ImportOutcome, LabelImport
 from ui.moved_files_dialog import MovedFilesDialog, Relocation
-from ui.preferences import PreferenceStore
 from ui.run_file_dialog import RunFileDialog
-from ui.session import Session
 
 
-class ExchangeCommands(QObject):
+class ExchangeCommands(Commands):
     """Opens the dialogs of import and export, and hands what they ask for to the study."""
 
-    failed = Signal(object)
-    said = Signal(str)
-    """What has been done, in words, for the status bar."""
     unpacked = Signal(Path)
     """A study that can be opened."""
-
-    def __init__(
-        self,
-        session: Session,
-        registry: ActionRegistry,
-        preferences: PreferenceStore,
-        window: QWidget,
-    ) -> None:
-        super().__init__(window)
-        self._session = session
-        self._registry = registry
-        self._preferences = preferences
-        self._window = window
 
     def add_commands(self) -> None:
         """Put the commands into the registry."""
@@ -257,14 +239,6 @@ class ExchangeCommands(QObject):
         dialog.open()
 
     # -- parts
-
-    def _folder(self, purpose: str) -> Path | None:
-        text = self._preferences.folder_for(purpose)
-        return Path(text) if text else None
-
-    def _who(self) -> str:
-        rater = self._session.rater
-        return rater.name if rater is not None else ""
 
     def _note(self, action: str, detail: str, *unused: object) -> None:
         """A line in the audit for what changes no row."""

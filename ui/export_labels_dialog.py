@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialogButtonBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -107,18 +106,7 @@ class ExportLabelsDialog(FileDialogBase):
             2,
         )
         self.results.setWordWrap(True)
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.go = self._buttons.addButton(
-            self.tr("&Export"), QDialogButtonBox.ButtonRole.ActionRole
-        )
-        keyed(self.go, self.tr("Write the files"))
-        self.go.setDefault(True)
-        self.go.clicked.connect(self.start)
-        self._buttons.button(QDialogButtonBox.StandardButton.Close).setAutoDefault(False)
-        self._buttons.rejected.connect(self.reject)
-        foot = QHBoxLayout()
-        foot.addWidget(self.work, 1)
-        foot.addWidget(self._buttons)
+        foot = self.make_foot(self.tr("&Export"), self.tr("Write the files"), self.start)
         column = QVBoxLayout(self)
         column.addWidget(parts, 3)
         column.addWidget(self.results, 2)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from core.version import __version__
 from ui.actions import ActionRegistry
 from ui.command_palette import CommandPalette
+from ui.commands import Commands
 from ui.help_window import HelpWindow
 from ui.preferences import PreferenceStore
 from ui.session import Session
 from ui.shortcuts_window import ClassKeys, Gesture, ShortcutsWindow
 
 
-class HelpCommands(QObject):
+class HelpCommands(Commands):
     """Opens the windows that explain the program."""
 
     def __init__(
@@ -25,11 +26,7 @@ class HelpCommands(QObject):
         preferences: PreferenceStore,
         window: QWidget,
     ) -> None:
-        super().__init__(window)
-        self._session = session
-        self._registry = registry
-        self._preferences = preferences
-        self._window = window
+        super().__init__(session, registry, preferences, window)
         self._help: HelpWindow | None = None
 
     def add_commands(self) -> None:

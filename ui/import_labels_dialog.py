@@ -186,18 +186,12 @@ class ImportLabelsDialog(FileDialogBase):
         self.summary.setAccessibleName(self.tr("What importing would do"))
         column.addWidget(self.summary)
         column.addWidget(self.reason)
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.go = self._buttons.addButton(
-            self.tr("&Import"), QDialogButtonBox.ButtonRole.ActionRole
+        foot = self.make_foot(
+            self.tr("&Import"),
+            self.tr("Put the labels into the study, as one step to undo"),
+            self.start,
+            QDialogButtonBox.StandardButton.Cancel,
         )
-        keyed(self.go, self.tr("Put the labels into the study, as one step to undo"))
-        self.go.setDefault(True)
-        self.go.clicked.connect(self.start)
-        self._buttons.rejected.connect(self.reject)
-        self._buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
-        foot = QHBoxLayout()
-        foot.addWidget(self.work, 1)
-        foot.addWidget(self._buttons)
         column.addLayout(foot)
 
     def _source_part(self, raters: Sequence[str], rater: str) -> QGridLayout:

@@ -27,6 +27,7 @@ from core.study_labels import NS
 from ui.actions import ActionRegistry
 from ui.appearance import PALETTES, Appearance
 from ui.context_menus import ContextMenus
+from ui.dropping import take_files, welcome_files
 from ui.exchange_commands import ExchangeCommands
 from ui.help_commands import HelpCommands
 from ui.jobs import LatestJob
@@ -102,7 +103,7 @@ class MainWindow(QMainWindow):
         self.commands = StudyCommands(
             session, self.registry, self._preferences, self._appearance, self
         )
-        self.rater_commands = RaterCommands(session, self.registry, self)
+        self.rater_commands = RaterCommands(session, self.registry, self._preferences, self)
         self.exchange = ExchangeCommands(session, self.registry, self._preferences, self)
         self.help = HelpCommands(session, self.registry, self._preferences, self)
         self.status = StatusLine(session, self.statusBar())
@@ -244,7 +245,7 @@ class MainWindow(QMainWindow):
         self.exchange.unpacked.connect(session.open_study)
         for group in (commands, self.exchange, self.rater_commands, self.status):
             group.failed.connect(self._show_error)
-        for group in (self.exchange, self.rater_commands):
+        for group in (commands, self.exchange, self.rater_commands):
             group.said.connect(self.status.say)
         panel, palette = self.panel, self.palette_panel
         panel.recording_chosen.connect(session.choose)
@@ -538,13 +539,11 @@ class MainWindow(QMainWindow):
         self.commands.open_csv(path)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        welcome_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
+        paths = take_files(event)
         if paths:
-            event.acceptProposedAction()
             self.commands.take_dropped(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDialogButtonBox,
     QFileDialog,
     QHBoxLayout,
     QListWidget,
@@ -92,16 +91,11 @@ class MovedFilesDialog(FileDialogBase):
         self.insist = QCheckBox(self.tr("Take files &whose content differs, too"))
         keyed(self.insist, self.tr("Labels may not fit them; the study notes that you took them"))
         self.insist.toggled.connect(self._tell_ready)
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.go = self._buttons.addButton(
-            self.tr("&Take these"), QDialogButtonBox.ButtonRole.ActionRole
+        foot = self.make_foot(
+            self.tr("&Take these"),
+            self.tr("Let the study look for its files in these places"),
+            self.accept_found,
         )
-        keyed(self.go, self.tr("Let the study look for its files in these places"))
-        self.go.clicked.connect(self.accept_found)
-        self._buttons.rejected.connect(self.reject)
-        foot = QHBoxLayout()
-        foot.addWidget(self.work, 1)
-        foot.addWidget(self._buttons)
         column = QVBoxLayout(self)
         column.addWidget(self.says)
         column.addWidget(named(self.tr("&Folders to search"), self.folders,

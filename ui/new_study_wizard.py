@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import ConfigError
 from core.progress import Progress
+from ui.dropping import take_files, welcome_files
 from ui.messages import show_error
 from ui.wizard_channels import ChannelsPage
 from ui.wizard_classes import ClassesPage
@@ -174,13 +175,11 @@ class NewStudyWizard(QDialog):
         self.draft.load_run_file(path, data_root)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        welcome_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
+        paths = take_files(event)
         if paths:
-            event.acceptProposedAction()
             self.draft.add_paths(paths)
             if self.number == 0 and not self.start_page.problem():
                 self._go(1)

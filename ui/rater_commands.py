@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QWidget
 
 from core.errors import CrosslError
@@ -16,7 +16,9 @@ from core.study_labels import NS, make_grid, to_s
 from ui.actions import ActionRegistry
 from ui.agreement_window import AgreementInput, AgreementWindow, RatedRecording
 from ui.audit_window import AuditWindow
+from ui.commands import Commands
 from ui.jobs import LatestJob
+from ui.preferences import PreferenceStore
 from ui.raters_dialog import ConsensusSettings, RaterRow, RatersDialog
 from ui.session import Session
 
@@ -24,18 +26,17 @@ GATHER_AFTER_MS = 400
 """So long after an edit the comparison is made anew."""
 
 
-class RaterCommands(QObject):
+class RaterCommands(Commands):
     """Opens the windows about raters, and hands what they ask for to the study."""
 
-    failed = Signal(object)
-    said = Signal(str)
-    """What has been done, in words, for the status bar."""
-
-    def __init__(self, session: Session, registry: ActionRegistry, window: QWidget) -> None:
-        super().__init__(window)
-        self._session = session
-        self._registry = registry
-        self._window = window
+    def __init__(
+        self,
+        session: Session,
+        registry: ActionRegistry,
+        preferences: PreferenceStore,
+        window: QWidget,
+    ) -> None:
+        super().__init__(session, registry, preferences, window)
         self._comparing: AgreementWindow | None = None
         self._gathering = LatestJob(self)
         self._gathering.succeeded.connect(self._take_labels)

@@ -9,7 +9,6 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
-    QDialogButtonBox,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
@@ -107,18 +106,9 @@ class RunFileDialog(FileDialogBase):
         how.addWidget(self.copy)
         self._how.hide()
 
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.go = self._buttons.addButton(
-            self.tr("&Export"), QDialogButtonBox.ButtonRole.ActionRole
+        foot = self.make_foot(
+            self.tr("&Export"), self.tr("Write the run file and the tables beside it"), self.start
         )
-        keyed(self.go, self.tr("Write the run file and the tables beside it"))
-        self.go.setDefault(True)
-        self.go.clicked.connect(self.start)
-        self._buttons.button(QDialogButtonBox.StandardButton.Close).setAutoDefault(False)
-        self._buttons.rejected.connect(self.reject)
-        foot = QHBoxLayout()
-        foot.addWidget(self.work, 1)
-        foot.addWidget(self._buttons)
         where = QHBoxLayout()
         where.addWidget(named(self.tr("&File"), self.place, self.tr("Where the run file goes")))
         where.addWidget(self.place, 1)

@@ -28,8 +28,8 @@ from core.progress import RunContext
 from core.recording import Recording
 from core.study import Rater, Study, StudyRecording, StudySettings
 from core.study_file import STUDY_FILE, is_study
-from core.study_view import modality_scheme_of, montage_of
-from ui.jobs import LatestJob
+from core.study_view import modality_scheme_of, montage_of, why_empty
+from ui.jobs import LatestJob, Work
 from ui.labelling import Labelling
 
 
@@ -74,6 +74,7 @@ class Session(QObject):
         self._shown: Shown | None = None
         self._roots: tuple[Path, ...] = ()
         self._epoch_to_come: int | None = None
+        self._coming: int | None = None  # id of the study's recording that is being opened
         self.labelling = Labelling(self)
         self._opening = LatestJob(self)
         self._opening.succeeded.connect(self._take)
@@ -125,18 +126,22 @@ class Session(QObject):
 
     def open_recording(self, path: Path, csv: CsvConfig | None = None) -> None:
         """Open one file by itself; `csv` says how a CSV file is read, where the guess is wrong."""
-        self._opening.start(partial(_open_file, path, csv))
+        self._open(partial(_open_file, path, csv))
 
     def open_results(self, folder: Path) -> None:
         """Open an output folder of batch mode, and its first recording."""
-        self._opening.start(partial(_open_results, folder))
+        self._open(partial(_open_results, folder))
 
     def open_study(self, folder: Path, read_only: bool = False) -> None:
         """Open a study, and its first recording; the one that is open is closed."""
         same = self._study is not None and self._study.folder.resolve() == folder.resolve()
         if same and not self.close_study():
             return
-        self._opening.start(partial(_open_study, folder, read_only))
+        self._open(partial(_open_study, folder, read_only))
+
+    def _open(self, work: Work, recording_id: int | None = None) -> None:
+        self._coming = recording_id
+        self._opening.start(work)
 
     def close_study(self) -> bool:
         """Close the study; False where labels could not be saved, which then stay open."""
@@ -182,10 +187,13 @@ class Session(QObject):
 
     def choose(self, recording_id: int) -> None:
         """Show another recording of the study."""
+        self._epoch_to_come = None
         shown = self._shown
-        if shown is not None and shown.entry is not None and shown.entry.id == recording_id:
-            return
-        self._show_entry(recording_id)
+        if shown is None or shown.entry is None or shown.entry.id != recording_id:
+            self._show_entry(recording_id)
+        elif self._coming not in (None, recording_id):  # back to the one that is still there
+            self._coming = None
+            self._opening.drop()
 
     def show_again(self) -> None:
         """Open the shown recording again: its files, or how they are read, have changed."""
@@ -193,15 +201,21 @@ class Session(QObject):
             self._show_entry(self._shown.entry.id)
 
     def choose_rater(self, name: str) -> None:
-        """Label as somebody else; whom the study does not know is added with the first label."""
-        self._rater_name = name.strip() or self._rater_name
-        if self._study is None or not self._rater_name or not self.labelling.save():
-            return
-        known = {r.name.casefold(): r for r in self._study.raters()}
-        rater = known.get(self._rater_name.casefold())
-        self._rater = rater or Rater(0, self._rater_name, "person")
-        self.rater_changed.emit()
-        self._open_labelling()
+        """Label as somebody else; whom the study does not know is added with the first label.
+
+        As long as labels cannot be saved, it is still the same one who labels.
+        """
+        name = name.strip() or self._rater_name
+        if self._study is not None and name:
+            if self._saved_or_said():
+                known = {r.name.casefold(): r for r in self._study.raters()}
+                self._rater = known.get(name.casefold()) or Rater(0, name, "person")
+                self._rater_name = name
+                # First, so that whoever hears of the rater is not told of the one before.
+                self._open_labelling()
+            self.rater_changed.emit()
+        else:
+            self._rater_name = name
 
     def refresh_recordings(self) -> None:
         """Ask the study again which recordings it has."""
@@ -214,10 +228,7 @@ class Session(QObject):
 
         What goes wrong is announced too.
         """
-        if self._study is None:
-            return False
-        if not self.labelling.save():
-            self.failed.emit(StudyError(self.labelling.problem))
+        if self._study is None or not self._saved_or_said():
             return False
         try:
             change(self._study)
@@ -247,7 +258,7 @@ class Session(QObject):
 
     def keep_settings(self, settings: StudySettings) -> None:
         """Keep other settings of the study, without opening anything again."""
-        if self._study is None:
+        if self._study is None or not self._saved_or_said():
             return
         try:
             self._study.change_settings(settings, self._rater.name if self._rater else "")
@@ -278,17 +289,23 @@ class Session(QObject):
 
     def _show_entry(self, recording_id: int) -> None:
         study = self._study
-        if study is None:
-            return
-        if not self.labelling.save():
-            self.failed.emit(StudyError(self.labelling.problem))
+        if study is None or not self._saved_or_said():
             return
         entry = next((r for r in self._recordings if r.id == recording_id), None)
         if entry is None:
             return
-        self._opening.start(partial(_open_entry, _Reading.of(study, entry)))
+        self._open(partial(_open_entry, _Reading.of(study, entry)), recording_id)
+
+    def _saved_or_said(self) -> bool:
+        """Whether no label waits to be saved: another journal would not know of those that do."""
+        saved = self.labelling.save()
+        if not saved:
+            self.failed.emit(StudyError(self.labelling.problem))
+        return saved
 
     def _open_labelling(self) -> None:
+        if not self._saved_or_said():
+            return
         study, shown, rater = self._study, self._shown, self._rater
         if study is None or shown is None or shown.entry is None or rater is None:
             self.labelling.open(None, None)
@@ -336,7 +353,7 @@ class Session(QObject):
     def _show_selected(self) -> None:
         assert self._results is not None
         assert self._selected is not None
-        self._opening.start(partial(_show, self._results, self._selected, self._roots))
+        self._open(partial(_show, self._results, self._selected, self._roots))
 
     # -- taking what was opened
 
@@ -377,6 +394,10 @@ class Session(QObject):
             self._show_entry(self._recordings[0].id)
 
     def _take_recording(self, opened: _Opened) -> None:
+        self._coming = None
+        # Labels may have been made while it was opened, and the disk may have refused them.
+        if not self._saved_or_said():
+            return
         if opened.shown.entry is None and self._study is not None and not self.close_study():
             return
         self._shown = opened.shown
@@ -391,6 +412,7 @@ class Session(QObject):
         self.shown_changed.emit()
 
     def _fail(self, error: Exception) -> None:
+        self._coming = None
         self.failed.emit(error)
 
 
@@ -435,7 +457,8 @@ def _open_entry(reading: _Reading, context: RunContext) -> _Opened:
         return _Opened(Shown(None, None, (), str(error), reading.entry), None)
     scheme = modality_scheme_of(reading.modalities, recording)
     montage = montage_of(reading.montage, recording, scheme)
-    return _Opened(Shown(recording, None, (), "", reading.entry, scheme, montage), None)
+    problem = why_empty(recording)
+    return _Opened(Shown(recording, None, (), problem, reading.entry, scheme, montage), None)
 
 
 def _looked_at(recording: Recording | None) -> dict[str, Any]:
@@ -449,7 +472,7 @@ def _looked_at(recording: Recording | None) -> dict[str, Any]:
 def _open_file(path: Path, csv: CsvConfig | None, context: RunContext) -> _Opened:
     del context
     recording = open_file(path, csv)
-    return _Opened(Shown(recording, None, (), **_looked_at(recording)), None)
+    return _Opened(Shown(recording, None, (), why_empty(recording), **_looked_at(recording)), None)
 
 
 def _open_results(folder: Path, context: RunContext) -> BatchResults:

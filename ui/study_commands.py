@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QStandardPaths, Qt, Signal
+from PySide6.QtCore import QStandardPaths, Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
@@ -22,6 +22,7 @@ from core.recording import Recording
 from core.study_file import is_study
 from ui.actions import ActionRegistry
 from ui.appearance import Appearance
+from ui.commands import Commands
 from ui.csv_dialog import CsvDialog
 from ui.findings_dialog import FindingsDialog
 from ui.jobs import Job
@@ -32,12 +33,11 @@ CSV_NAMES = tuple(ending + packed for packed in ("", ".gz") for ending in CSV_EN
 ARCHIVE_ENDING = ".crossl.zip"
 
 
-class StudyCommands(QObject):
+class StudyCommands(Commands):
     """Commands of the menus File and Study."""
 
     busy = Signal(str)
     """What long work is doing, in words; empty when it has ended."""
-    failed = Signal(object)
     save_elsewhere_wanted = Signal()
     """Labels that the study's disk refuses shall be written to another place."""
     unpack_wanted = Signal(Path)
@@ -52,12 +52,8 @@ class StudyCommands(QObject):
         appearance: Appearance,
         window: QWidget,
     ) -> None:
-        super().__init__(window)
+        super().__init__(session, registry, preferences, window)
         self.appearance = appearance
-        self._session = session
-        self._registry = registry
-        self._preferences = preferences
-        self._window = window
         self._job: Job | None = None
         self.may_lose_labels = False
         """Whether the user has said that unsaved labels may go."""
@@ -388,10 +384,6 @@ class StudyCommands(QObject):
     def _rename_subject(self, recording_id: int, name: str) -> None:
         who = self._who()
         self._session.change_study(lambda study: study.rename_subject(recording_id, name, who))
-
-    def _who(self) -> str:
-        rater = self._session.rater
-        return rater.name if rater is not None else ""
 
     def edit_scheme(self) -> None:
         """Change classes, colours, keys and the length of an epoch."""

@@ -29,6 +29,7 @@ from core.config import RecordingsConfig, SourceConfig
 from core.errors import ConfigError
 from core.open_recording import RECORDING_ENDINGS
 from core.study_plan import RecordingRow, make_recordings
+from ui.dropping import take_files, welcome_files
 from ui.icons import keep_icon
 from ui.wizard_draft import StudyDraft
 from ui.wizard_page import ScrollPart, Section, WizardPage, Words, add_row, choose, describe
@@ -318,13 +319,11 @@ class RecordingsPage(WizardPage):
             self.draft.set_recordings(config.model_copy(update={"sources": sources}))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        welcome_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
+        paths = take_files(event)
         if paths:
-            event.acceptProposedAction()
             self.draft.add_paths(paths)
 
     # -- what was typed
