@@ -2,7 +2,7 @@
 
 Prints the machine and a table, and writes `build/bench-ui.json`: a list of {name, value, unit, aim,
 met}. Each part runs in a process of its own, `python bench_ui.py PART NIGHT FOLDER`, which prints
-its rows as JSON; a further part is a function in PARTS. Takes one to two minutes.
+its rows as JSON; a further part is a function in PARTS. Takes about two minutes.
 """
 
 from __future__ import annotations
@@ -270,6 +270,89 @@ def view_part(night: Path, folder: Path) -> list[Figure]:
     return rows
 
 
+def window_part(night: Path, folder: Path) -> list[Figure]:
+    """The whole window on a study of that night: two raters with a label on every epoch, so that
+    overview, label strip, other raters and palette are drawn too. Then labelling by keys."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QApplication
+
+    from ui.main_window import MainWindow
+    from ui.preferences import PreferenceStore
+    from ui.session import Session
+
+    made = study_of(night, folder / "study")
+    app = QApplication([])
+    clock = Clock(app)
+    session = Session()
+    window = MainWindow(session, PreferenceStore(folder / "preferences.json"))
+    window.resize(*SIZE)
+    window.show()
+    clock.rest(1.5)
+    empty_mb = resident_mb()
+    session.choose_rater("AB")
+    shown = Counter(window.page.drawn)
+    progress: list[tuple[int, int]] = []
+    window.view.envelope_progress.connect(lambda done, total: progress.append((done, total)))
+    clock.longest_s = 0.0
+    began = time.perf_counter()
+    session.open_study(made)
+    clock.until(lambda: shown.count > 0)
+    opened_s = time.perf_counter() - began
+    clock.until(lambda: bool(progress) and progress[-1][0] == progress[-1][1])
+    blocked = clock.longest_s
+    rows = [at_most("ui_study_open_first_trace", opened_s, "s", 0.5)]
+    rows += redraw_rows("ui_window_redraw", measure_view(window.view, clock))
+    used_mb = resident_mb()
+    growth = None if used_mb is None or empty_mb is None else used_mb - empty_mb
+    rows.append(at_most("ui_window_memory_above_empty", growth, "MB", 300.0))
+    rows.append(at_most("ui_window_longest_block_on_opening", 1000 * blocked, "ms", 100.0))
+
+    window.view.plot.setFocus()
+    session.labelling.go_to(0)
+    clock.rest(0.3)
+    keys: list[float] = []
+    for number in range(200):
+        key = (Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3)[number % 3]
+        began = time.perf_counter()
+        QTest.keyClick(window.view.plot, key)
+        keys.append(1000 * (time.perf_counter() - began))
+        clock.step()
+    assert session.labelling.epoch == 200
+    rows.append(without_aim("ui_label_key_saved_median", statistics.median(keys), "ms"))
+    rows.append(at_most("ui_label_key_saved_p95", percentile(keys, 95), "ms", 100.0))
+    window.close()
+    return rows
+
+
+def study_of(night: Path, folder: Path) -> Path:
+    """A study of that night in which two raters have labelled every epoch."""
+    from core.config import SourceConfig
+    from core.find_recordings import FoundFile, FoundRecording, open_recording
+    from core.label_journal import LabelJournal
+    from core.label_scheme import load_scheme
+    from core.study import Study, StudySettings
+    from core.study_labels import Change, StudyLabel, make_grid, new_id
+
+    engine = {"windows": {"length_s": 30}, "modalities": "sleep"}
+    study = Study.create(folder, StudySettings("night", engine=engine), load_scheme("sleep_aasm"))
+    file = FoundFile("main", night, SourceConfig(pattern=night.name))
+    found = FoundRecording("night", "s1", {}, (file,))
+    study.add_recordings([(found, open_recording(found, study.recordings_config()))])
+    (entry,) = study.recordings()
+    grid = make_grid(entry.duration_s, study.scheme.epoch_s)
+    names = [state.name for state in study.scheme.states]
+    for rater, step in (("AB", 7), ("CD", 11)):
+        journal = LabelJournal(study, entry, study.rater(rater))
+        labels = tuple(
+            StudyLabel(new_id(), *grid.span(epoch), names[epoch // step % len(names)])
+            for epoch in range(grid.epochs)
+        )
+        journal.do(Change((), labels), "all epochs")
+    study.close()
+    return folder
+
+
 def pyqtgraph_part(night: Path, folder: Path) -> list[Figure]:
     """The same night with pyqtgraph's own means: whole channels in memory, each a curve with
     `clipToView` and automatic downsampling that keeps peaks."""
@@ -326,6 +409,7 @@ PARTS: dict[str, Callable[[Path, Path], list[Figure]]] = {
     "first_trace": first_trace_part,
     "first_trace_again": first_trace_again_part,
     "view": view_part,
+    "window": window_part,
     "pyqtgraph": pyqtgraph_part,
 }
 
