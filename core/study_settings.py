@@ -6,6 +6,7 @@ the typed settings say it.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import types
@@ -21,13 +22,14 @@ from pydantic.fields import FieldInfo
 from core.config import (
     ExclusionConfig,
     ModalityConfig,
+    RecordingsConfig,
     RunConfig,
     WindowsConfig,
     check_excluded_modalities,
     dump_config,
     load_run_file,
 )
-from core.errors import ConfigError, CrosslError
+from core.errors import ConfigError
 from core.modalities import AUTO, load_preset
 from core.study import Study, engine_config
 from core.study_plan import make_recordings
@@ -212,9 +214,9 @@ def _words(annotation: Any, bounds: Sequence[Any] = ()) -> str:
     if origin is Literal:
         return "one of " + ", ".join(json.dumps(value) for value in arguments)
     if origin is list:
-        return f"list of: {_words(arguments[0])}" if arguments else "list"
+        return f"list; each: {_words(arguments[0])}"
     if origin is tuple:
-        return f"list of {len(arguments)}: {_words(arguments[0])}"
+        return f"list of {len(arguments)}; each: {_words(arguments[0])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "object"
     names = {bool: "true or false", int: "whole number", float: "number", str: "text"}
@@ -248,16 +250,29 @@ def modality_names(choice: str | Sequence[ModalityConfig]) -> tuple[str, ...] | 
     return tuple(modality.name for modality in choice)
 
 
+# ---------------------------------------------------------------- recordings
+
+
+def recordings_of_settings(values: Mapping[str, Any]) -> RecordingsConfig:
+    """How files of a study's recordings are put together, from its settings as they are kept.
+
+    Raises ConfigError in words.
+    """
+    return make_recordings({"sources": [{"pattern": "{subject}"}], "listed": [], **values})
+
+
 # ---------------------------------------------------------------- stretches left out
 
 
 def make_exclusions(
-    rows: Sequence[Mapping[str, Any]], modalities: Sequence[str] | None = None
+    rows: Sequence[Mapping[str, Any]],
+    modalities: Sequence[str] | None,
+    recordings: Sequence[str],
 ) -> tuple[ExclusionConfig, ...]:
     """Stretches that are not used, from plain values. Raises ConfigError in words, with the row
     counted from 1.
 
-    `modalities`: the names that there are; None where they are not known.
+    `modalities`, `recordings`: the names that there are; modalities None where they are not known.
     """
     made: list[ExclusionConfig] = []
     for number, row in enumerate(rows, 1):
@@ -265,11 +280,16 @@ def make_exclusions(
             config = make_recordings({"sources": [{"pattern": "file"}], "exclude": [dict(row)]})
             if modalities is not None:
                 check_excluded_modalities(config, modalities)
-        except CrosslError as error:
+        except ConfigError as error:
             text = str(error).removeprefix("recordings.").replace("exclude.0.", "")
             raise ConfigError(f"Row {number}: {text}") from None
         (entry,) = config.exclude
-        if entry.start_s is not None and entry.end_s is not None and entry.end_s <= entry.start_s:
+        if not any(fnmatch.fnmatchcase(name, entry.recording) for name in recordings):
+            raise ConfigError(
+                f"Row {number}: the study has no recording '{entry.recording}'; * and ? stand for "
+                "any text and letter."
+            )
+        if entry.end_s is not None and entry.end_s <= (entry.start_s or 0):
             raise ConfigError(f"Row {number}: the stretch ends before it starts.")
         made.append(entry)
     return tuple(made)

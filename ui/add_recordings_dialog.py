@@ -44,11 +44,12 @@ from core.study_plan import (
     preview_recordings,
     with_scheme_classes,
 )
-from ui.dialog_parts import SEEN_BOXES, FileDialogBase, Paragraph, keyed
+from ui.dialog_parts import FileDialogBase, Paragraph, keyed
+from ui.dropping import take_files, welcome_files
 from ui.messages import show_error
 from ui.wizard_draft import StudyDraft
 from ui.wizard_labels import LabelsPage
-from ui.wizard_page import WizardPage, Words, describe
+from ui.wizard_page import SEEN_BOXES, WizardPage, Words, describe
 from ui.wizard_recordings import RecordingsPage
 
 
@@ -309,9 +310,6 @@ class AddRecordingsDialog(FileDialogBase):
         join.setToolTip(self.tr("As for all recordings of the study; see Study → Settings (Alt+S)"))
 
     def _lay_out(self) -> None:
-        for button in (self.go, self.cancel):
-            # Enter finishes what is typed, and adds nothing yet.
-            button.setAutoDefault(False)
         options = QHBoxLayout()
         options.addWidget(self.summary, 1)
         options.addWidget(self.copy)
@@ -324,6 +322,9 @@ class AddRecordingsDialog(FileDialogBase):
         column.addLayout(options)
         column.addWidget(self.reason)
         column.addLayout(foot)
+        for button in self.findChildren(QPushButton):
+            # Enter finishes what is typed, and adds nothing yet.
+            button.setAutoDefault(False)
 
     # -- filling in from outside
 
@@ -332,14 +333,13 @@ class AddRecordingsDialog(FileDialogBase):
         self.draft.add_paths(list(paths))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        welcome_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
-        if paths and self.tabs.isEnabled():
-            event.acceptProposedAction()
-            self.draft.add_paths(paths)
+        if self.tabs.isEnabled():
+            paths = take_files(event)
+            if paths:
+                self.draft.add_paths(paths)
 
     # -- showing
 

@@ -73,6 +73,7 @@ _FADED_ROLES = (
     QPalette.ColorRole.WindowText,
     QPalette.ColorRole.Text,
     QPalette.ColorRole.ButtonText,
+    QPalette.ColorRole.HighlightedText,
 )
 
 

@@ -41,12 +41,12 @@ from core.errors import ConfigError
 from core.montage import DisplayChannel, Montage, TraceSettings, display_channels, montage_for
 from core.progress import RunContext
 from core.recording import Recording
-from ui.dialog_parts import SEEN_BOXES
 from ui.icons import icon, keep_icon
 from ui.jobs import LatestJob
 from ui.label_palette import class_chip
 from ui.messages import show_error
 from ui.time_plot import class_colour
+from ui.wizard_page import SEEN_BOXES
 
 if TYPE_CHECKING:
     from core.modalities import ModalityScheme

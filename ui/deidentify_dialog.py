@@ -39,7 +39,6 @@ from core.label_set import shown
 from core.open_recording import EDF_ENDINGS
 from core.progress import RunContext
 from ui.dialog_parts import (
-    SEEN_BOXES,
     FileDialogBase,
     Paragraph,
     PathRow,
@@ -47,6 +46,7 @@ from ui.dialog_parts import (
     keyed,
     named,
 )
+from ui.wizard_page import SEEN_BOXES
 
 _CENTURY_DAYS = 36525
 _FILE, _COPY, _STATE = range(3)

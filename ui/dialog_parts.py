@@ -35,15 +35,10 @@ from core.recording import Finding
 from ui.dropping import take_files, welcome_files
 from ui.jobs import LatestJob, Work
 from ui.messages import show_error
-from ui.wizard_page import Words, describe
+from ui.wizard_page import SEEN_BOXES, Words, describe
 
 PathKind = Literal["open", "save", "folder"]
 _THOUSAND = 1000
-SEEN_BOXES = (
-    "QAbstractItemView::indicator:unchecked "
-    "{ border: 1px solid palette(text); background: palette(base); width: 11px; height: 11px; }"
-)
-"""Style of lists with ticks: Fusion draws an empty box in the dark so that nobody sees it."""
 
 
 class Paragraph(Words):

@@ -36,12 +36,12 @@ class ExchangeCommands(Commands):
         file, study = tr("File"), tr("Study")
         add("file.export_labels", tr("&Export labels…"), "Ctrl+Shift+E", self.export_labels,
             group=file, icon="export")  # fmt: skip
-        add("file.export_run", tr("Export r&un file…"), [], self.export_run_file, group=file)
+        add("file.export_run", tr("Expor&t run file…"), [], self.export_run_file, group=file)
         add("file.pack", tr("&Pack study into one file…"), [], self.pack, group=file)
         add("file.unpack", tr("&Unpack study…"), [], self.unpack, group=file)
         add("study.import_labels", tr("&Import labels…"), "Ctrl+Shift+I", self.import_labels,
             group=study, icon="import")  # fmt: skip
-        add("study.import_all", tr("Import labels of all recordin&gs…"), [],
+        add("study.import_all", tr("Import labels of &all recordings…"), [],
             self.import_all_labels, group=study)  # fmt: skip
         add("study.moved", tr("&Find moved files…"), [], self.find_moved, group=study)
         add("study.deidentify", tr("&De-identified copies…"), [], self.deidentify, group=study)

@@ -93,8 +93,8 @@ class LabelPalette(QWidget):
         self._grid.setVerticalSpacing(3)
         self._grid.setColumnStretch(0, 1)
 
-        self.clear_button = self._button(self.tr("C&lear"), "remove", self.clear_requested)
-        self.fill_button = self._button(self.tr("&Fill to next"), "label", self.fill_requested)
+        self.clear_button = self._button(self.tr("Clea&r"), "remove", self.clear_requested)
+        self.fill_button = self._button(self.tr("Fill to ne&xt"), "label", self.fill_requested)
         self.unlabelled_button = self._button(
             self.tr("Next &unlabelled"), "next", self.next_unlabelled
         )

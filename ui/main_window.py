@@ -189,7 +189,7 @@ class MainWindow(QMainWindow):
         for name, dock in (("recordings", self.recordings_dock), ("labels", self.palette_dock)):
             add(f"view.dock_{name}", tr("Panel: {name}").format(name=dock.windowTitle()), [],
                 partial(self._toggle_dock, dock), group=group)  # fmt: skip
-        self._full = add("view.full", tr("&Full screen"), "F11", self._show_full, group=group,
+        self._full = add("view.full", tr("F&ull screen"), "F11", self._show_full, group=group,
                          checkable=True)  # fmt: skip
         self.help.add_commands()
         leave = add("file.quit", tr("&Quit"), QKeySequence.StandardKey.Quit, self.close,

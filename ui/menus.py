@@ -85,8 +85,9 @@ class MainMenus(QObject):
             (
                 tr("&Study"),
                 (
-                    *("study.remove", "study.subject", "study.moved", "-"),
-                    *("study.import_labels", "study.import_all", "study.scheme", "-"),
+                    *("study.add", "study.remove", "study.subject", "study.moved", "-"),
+                    *("study.import_labels", "study.import_all", "study.scheme", "study.settings"),
+                    *("-",),
                     *("study.raters", "study.agreement", "study.sign_off", "study.reopen", "-"),
                     *("study.audit", "study.deidentify"),
                 ),

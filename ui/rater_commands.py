@@ -54,7 +54,7 @@ class RaterCommands(Commands):
         add("study.agreement", tr("A&greement of raters…"), [], self.show_agreement, group=study)
         add("study.sign_off", tr("Sign &off this recording"), [], self.sign_off, group=study,
             icon="lock")  # fmt: skip
-        add("study.reopen", tr("&Reopen this recording"), [], self.reopen, group=study,
+        add("study.reopen", tr("Reo&pen this recording"), [], self.reopen, group=study,
             icon="unlock")  # fmt: skip
         add("study.audit", tr("&Who changed what…"), [], self.show_audit, group=study, icon="list")
 

@@ -5,8 +5,16 @@ It lays the views out and leads between them, the labelling and the session; it 
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.label_scheme import LabelScheme
 from core.montage import display_channels
@@ -64,7 +72,8 @@ class RecordingPage(QWidget):
         self.events = EventLayer()
         self.view.plot.addItem(self.epochs, ignoreBounds=True)
         self.view.plot.addItem(self.events, ignoreBounds=True)
-        for lane in (self.steps, self.agreement, self.spectrogram, self.strip):
+        self._lanes = (self.steps, self.agreement, self.spectrogram, self.strip)
+        for lane in self._lanes:
             lane.link_to(self.view.plot)
         self.spectrogram.hide()
         self.page_choice = QComboBox()
@@ -82,6 +91,9 @@ class RecordingPage(QWidget):
     def _lay_out(self) -> None:
         head = QHBoxLayout()
         head.setContentsMargins(8, 4, 8, 2)
+        head.setSpacing(12)
+        # A long position must not make the window wider.
+        self.where.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         head.addWidget(self.where, 1)
         says = QLabel(self.tr("&Page"))
         says.setBuddy(self.page_choice)
@@ -120,6 +132,7 @@ class RecordingPage(QWidget):
         view.cursor_moved.connect(self._on_cursor)
         view.menu_requested.connect(self.stretch_menu_requested)
         view.lanes_changed.connect(self._show_lanes)
+        view.plot.installEventFilter(self)
         self.overview.went_to.connect(self.go_to_time)
         self.overview.range_chosen.connect(view.show_range)
         self.steps.epoch_clicked.connect(labelling.go_to)
@@ -134,6 +147,13 @@ class RecordingPage(QWidget):
         events.event_edit_requested.connect(self.event_menu_requested)
         self.page_choice.activated.connect(self._on_page_chosen)
         self.spectrogram.failed.connect(self.failed)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The lanes below leave out what the traces' scroll bar takes: one clock for all."""
+        if watched is self.view.plot and event.type() == QEvent.Type.Resize:
+            for lane in self._lanes:
+                lane.setContentsMargins(0, 0, self.view.width() - self.view.plot.width(), 0)
+        return False
 
     # -- the recording
 

@@ -53,7 +53,7 @@ class Session(QObject):
     """Holds the open study or results folder, the chosen recording, and its labelling."""
 
     study_changed = Signal()
-    """Another study, or none, or other settings of it."""
+    """Another study with its recordings and rater, or none, or other settings of it."""
     recordings_changed = Signal()
     """Recordings of the study came, went, or are labelled further."""
     rater_changed = Signal()
@@ -208,14 +208,18 @@ class Session(QObject):
         name = name.strip() or self._rater_name
         if self._study is not None and name:
             if self._saved_or_said():
-                known = {r.name.casefold(): r for r in self._study.raters()}
-                self._rater = known.get(name.casefold()) or Rater(0, name, "person")
                 self._rater_name = name
+                self._rater = self._known_or_new(name)
                 # First, so that whoever hears of the rater is not told of the one before.
                 self._open_labelling()
             self.rater_changed.emit()
         else:
             self._rater_name = name
+
+    def _known_or_new(self, name: str) -> Rater:
+        assert self._study is not None
+        known = {r.name.casefold(): r for r in self._study.raters()}
+        return known.get(name.casefold()) or Rater(0, name, "person")
 
     def refresh_recordings(self) -> None:
         """Ask the study again which recordings it has."""
@@ -358,8 +362,8 @@ class Session(QObject):
     # -- taking what was opened
 
     def _take(self, result: object) -> None:
-        if isinstance(result, Study):
-            self._take_study(result)
+        if isinstance(result, _OpenedStudy):
+            self._take_study(result.study, result.recordings)
         elif isinstance(result, BatchResults):
             if self._study is not None and not self.close_study():
                 return
@@ -376,7 +380,7 @@ class Session(QObject):
         elif isinstance(result, _Opened):
             self._take_recording(result)
 
-    def _take_study(self, study: Study) -> None:
+    def _take_study(self, study: Study, recordings: tuple[StudyRecording, ...]) -> None:
         if self._study is not None and not self.close_study():
             study.close()
             return
@@ -385,10 +389,10 @@ class Session(QObject):
             self._results, self._selected = None, None
             self.results_changed.emit()
         self._shown = None
-        self._recordings = study.recordings()
+        self._recordings = recordings
+        self._rater = self._known_or_new(self._rater_name) if self._rater_name else None
+        # Said once: a list of thousands of recordings takes its time.
         self.study_changed.emit()
-        self.recordings_changed.emit()
-        self.choose_rater(self._rater_name)
         self.shown_changed.emit()
         if self._recordings:
             self._show_entry(self._recordings[0].id)
@@ -425,6 +429,12 @@ class _Opened:
 
 
 @dataclass(frozen=True)
+class _OpenedStudy:
+    study: Study
+    recordings: tuple[StudyRecording, ...]
+
+
+@dataclass(frozen=True)
 class _Reading:
     """What a background job needs of a study to open a recording: it never touches the study."""
 
@@ -444,9 +454,14 @@ class _Reading:
         )
 
 
-def _open_study(folder: Path, read_only: bool, context: RunContext) -> Study:
+def _open_study(folder: Path, read_only: bool, context: RunContext) -> _OpenedStudy:
     del context
-    return Study.open(folder, read_only)
+    study = Study.open(folder, read_only)
+    try:
+        return _OpenedStudy(study, study.recordings())
+    except BaseException:
+        study.close()
+        raise
 
 
 def _open_entry(reading: _Reading, context: RunContext) -> _Opened:

@@ -107,7 +107,9 @@ class StatusLine(QObject):
             keep_icon(self.saved, "saved")
             self.saved.setText(self.tr("Saved"))
             self.saved.setToolTip(self.tr("Every label is in the study file on the disk."))
-            self.saved.setStyleSheet("")
+            if self.saved.styleSheet():
+                self.saved.setStyleSheet("")
+                self.show_recording()  # the problem is over
             return
         keep_icon(self.saved, "warning")
         count = labelling.waiting

@@ -4,7 +4,7 @@ session."""
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from core.open_recording import CSV_ENDINGS, RECORDING_ENDINGS
 from core.progress import Progress, RunContext
 from core.read_edf import find_zone
 from core.recording import Recording
+from core.study import Study, StudySettings
 from core.study_file import is_study
 from ui.actions import ActionRegistry
 from ui.appearance import Appearance
@@ -72,14 +73,17 @@ class StudyCommands(Commands):
             self.ask_for_recording, group=file, icon="recording")  # fmt: skip
         add("file.open_csv", tr("Open &CSV with settings…"), "Ctrl+Alt+O", self.ask_for_csv,
             group=file)  # fmt: skip
-        add("file.open_results", tr("Open &results folder…"), "Ctrl+Alt+R", self.ask_for_results,
+        add("file.open_results", tr("Open resu&lts folder…"), "Ctrl+Alt+R", self.ask_for_results,
             group=file)  # fmt: skip
-        add("file.recordings_folder", tr("Recordings &folder…"), [], self.ask_for_root, group=file,
+        add("file.recordings_folder", tr("Recordin&gs folder…"), [], self.ask_for_root, group=file,
             tooltip=tr("Where the recordings of these results lie now"))  # fmt: skip
         add("file.restore", tr("Restore &backup…"), [], self.restore_backup, group=file)
         add("file.preferences", tr("Pre&ferences…"), "Ctrl+Shift+P", self.edit_preferences,
             group=file, icon="settings")  # fmt: skip
-        add("file.close_study", tr("&Close study"), "Ctrl+W", self.close_study, group=file)
+        add("file.close_study", tr("Close stud&y"), "Ctrl+W", self.close_study, group=file)
+        add("study.add", tr("Add re&cordings…"), [], self.add_recordings, group=study)
+        add("study.settings", tr("Setti&ngs…"), [], self.edit_settings, group=study,
+            icon="settings")  # fmt: skip
         add("study.remove", tr("&Remove recording…"), [], self.remove_recording, group=study)
         add("study.subject", tr("&Subject…"), [], self.rename_subject, group=study, icon="person")
         add("study.scheme", tr("&Label scheme…"), [], self.edit_scheme, group=study, icon="label")
@@ -98,6 +102,8 @@ class StudyCommands(Commands):
             "file.export_run": study is not None,
             "file.pack": study is not None,
             "file.close_study": study is not None or shown is not None,
+            "study.add": writable,
+            "study.settings": study is not None,
             "study.remove": writable and entry,
             "study.subject": writable and entry,
             "study.moved": writable,
@@ -286,19 +292,24 @@ class StudyCommands(Commands):
 
     def _take_creation(self, creation: Any) -> None:
         if creation.problems:
-            box = QMessageBox(self._window)
-            box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            box.setTextFormat(Qt.TextFormat.PlainText)
-            box.setIcon(QMessageBox.Icon.Information)
-            box.setText(
-                self.tr("The study has {n} recordings and {labels} labels.").format(
-                    n=creation.recordings, labels=creation.labels
-                )
-            )
-            box.setInformativeText("\n".join(creation.problems[:8]))
-            box.setDetailedText("\n".join(creation.problems))
-            box.open()
+            self._say_what_was_taken(creation.recordings, creation.labels, creation.problems)
         self._session.open_study(creation.folder)
+
+    def _say_what_was_taken(self, recordings: int, labels: int, problems: Sequence[str]) -> None:
+        said = self.tr("{n} recordings and {labels} labels were taken in.").format(
+            n=recordings, labels=labels
+        )
+        self.said.emit(said)
+        if not problems:
+            return
+        box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setIcon(QMessageBox.Icon.Information)
+        box.setText(said)
+        box.setInformativeText("\n".join(problems[:8]))
+        box.setDetailedText("\n".join(problems))
+        box.open()
 
     # -- long work
 
@@ -384,6 +395,80 @@ class StudyCommands(Commands):
     def _rename_subject(self, recording_id: int, name: str) -> None:
         who = self._who()
         self._session.change_study(lambda study: study.rename_subject(recording_id, name, who))
+
+    def add_recordings(self, paths: list[Path] | None = None) -> None:
+        """Take further recordings into the study."""
+        from ui.add_recordings_dialog import AddRecordingsDialog
+
+        study = self._session.study
+        if study is None or not self._session.labelling.save():
+            return
+        dialog = AddRecordingsDialog(
+            study.folder, study.settings, study.scheme, self._session.recordings, self._window
+        )
+        dialog.addition_ready.connect(partial(self._keep_addition, dialog))
+        dialog.open()
+        if isinstance(paths, list):
+            dialog.set_paths(paths)
+
+    def _keep_addition(self, dialog: Any, addition: Any) -> None:
+        from core.study_addition import keep_addition, remove_copies
+
+        study = self._session.study
+        if study is None:
+            return
+        who, outcomes = self._who(), []
+
+        def keep(study: Study) -> None:
+            outcomes.append(keep_addition(study, addition, who))
+
+        if not self._session.change_study(keep):
+            remove_copies([p for one in addition.recordings for p in one.copies], study.folder)
+            dialog.keeping_failed(StudyError(self.tr("Nothing was added.")))
+            return
+        dialog.accept()
+        outcome = outcomes[0]
+        self._say_what_was_taken(outcome.recordings, outcome.labels, outcome.problems)
+
+    def edit_settings(self) -> None:
+        """Change what a run file says: modalities, windows, learning; and where epochs start."""
+        from core.study_settings import modalities_in_labels
+        from ui.study_settings_dialog import StudySettingsDialog
+
+        study = self._session.study
+        if study is None or not self._session.labelling.save():
+            return
+        names = {rater.id: rater.name for rater in study.raters()}
+        signed: dict[int, str] = {}
+        for recording, rater in sorted(study.all_signed_off()):
+            signed[recording] = ", ".join(filter(None, (signed.get(recording), names[rater])))
+        dialog = StudySettingsDialog(
+            study.settings,
+            study.scheme,
+            study.folder,
+            self._session.recordings,
+            read_only=study.why_read_only,
+            signed_off=signed,
+            marked=modalities_in_labels(study),
+            parent=self._window,
+        )
+        dialog.settings_accepted.connect(self._keep_settings)
+        dialog.grid_offsets_accepted.connect(self._keep_offsets)
+        dialog.open()
+
+    def _keep_settings(self, settings: StudySettings) -> None:
+        who = self._who()
+        if self._session.change_study(lambda study: study.change_settings(settings, who)):
+            self._session.show_again()
+
+    def _keep_offsets(self, offsets: dict[int, int]) -> None:
+        who = self._who()
+
+        def keep(study: Study) -> None:
+            for recording, offset_ns in offsets.items():
+                study.set_grid_offset(recording, offset_ns, who)
+
+        self._session.change_study(keep)
 
     def edit_scheme(self) -> None:
         """Change classes, colours, keys and the length of an epoch."""

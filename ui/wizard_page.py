@@ -24,6 +24,12 @@ from PySide6.QtWidgets import (
 
 from ui.wizard_draft import StudyDraft
 
+SEEN_BOXES = (
+    "QAbstractItemView::indicator:unchecked "
+    "{ border: 1px solid palette(text); background: palette(base); width: 11px; height: 11px; }"
+)
+"""Style of lists with ticks: Fusion draws an empty box in the dark so that nobody sees it."""
+
 
 class WizardPage(QWidget):
     """One page. It shows what the draft holds and asks it for changes."""

@@ -32,7 +32,16 @@ from core.study_plan import RecordingRow, make_recordings
 from ui.dropping import take_files, welcome_files
 from ui.icons import keep_icon
 from ui.wizard_draft import StudyDraft
-from ui.wizard_page import ScrollPart, Section, WizardPage, Words, add_row, choose, describe
+from ui.wizard_page import (
+    SEEN_BOXES,
+    ScrollPart,
+    Section,
+    WizardPage,
+    Words,
+    add_row,
+    choose,
+    describe,
+)
 from ui.wizard_source import SourceEditor
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -150,6 +159,7 @@ class RecordingsPage(WizardPage):
         self.model = RecordingsModel()
         self.table = QTableView()
         self.table.setModel(self.model)
+        self.table.setStyleSheet(SEEN_BOXES)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setTabKeyNavigation(False)
         self.table.setWordWrap(False)
