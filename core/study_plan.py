@@ -114,7 +114,7 @@ def plan_from_run_file(
         windows=config.windows,
         scheme=scheme_for(_classes(config, found, root, context), epoch_s),
         labels=config.labels,
-        engine=_engine(path),
+        engine=engine_of_run_file(path),
     )
 
 
@@ -139,13 +139,17 @@ def _classes(
     return tuple(sorted(counts.classes))
 
 
-def _engine(path: Path) -> dict[str, Any]:
-    """The run file's document without what the plan says by itself; it was checked before."""
+def engine_of_run_file(path: Path) -> dict[str, Any]:
+    """The run file's document without what a plan or a study says by itself.
+
+    Raises ConfigError where it is none.
+    """
+    load_run_file(path)  # says what is wrong
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
     engine = {key: value for key, value in document.items() if key not in _PLANNED}
     start_from = engine.get("finetune", {}).get("from")
     if start_from is not None:  # relative to the run file, which stays where it is
-        place = os.path.normpath(path.parent / start_from)
+        place = os.path.normpath(Path(os.path.abspath(path)).parent / start_from)
         engine["finetune"] = {**engine["finetune"], "from": place}
     return engine
 

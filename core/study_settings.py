@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import os
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -27,7 +25,6 @@ from core.config import (
     WindowsConfig,
     check_excluded_modalities,
     dump_config,
-    load_run_file,
 )
 from core.errors import ConfigError
 from core.modalities import AUTO, load_preset
@@ -77,22 +74,6 @@ def check_engine(engine: Mapping[str, Any]) -> RunConfig:
         return engine_config(dict(engine))
     except ConfigError as error:
         raise ConfigError(str(error).removeprefix(_WHERE)) from None
-
-
-def engine_of_run_file(path: Path) -> dict[str, Any]:
-    """The engine's settings of a run file, but for those that have pages of their own.
-
-    Raises ConfigError where it is none.
-    """
-    load_run_file(path)  # says what is wrong
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
-    left = (*OWN_PAGES, *_OF_THE_STUDY)
-    engine = {key: value for key, value in document.items() if key not in left}
-    start_from = engine.get("finetune", {}).get("from")
-    if start_from is not None:  # relative to the run file, which stays where it is
-        place = os.path.normpath(Path(os.path.abspath(path)).parent / start_from)
-        engine["finetune"] = {**engine["finetune"], "from": place}
-    return engine
 
 
 def engine_windows(engine: Mapping[str, Any]) -> WindowsConfig:

@@ -25,10 +25,10 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import ConfigError
+from core.study_plan import engine_of_run_file
 from core.study_settings import (
     EngineKey,
     engine_keys,
-    engine_of_run_file,
     engine_text,
     parse_engine,
     put_in,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError
+from core.study_plan import engine_of_run_file
 from core.study_settings import (
     check_engine,
     engine_keys,
-    engine_of_run_file,
     engine_text,
     make_exclusions,
     modalities_in_labels,
