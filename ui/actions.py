@@ -31,6 +31,7 @@ _MEANS_COMMAND = (
     | Qt.KeyboardModifier.AltModifier
     | Qt.KeyboardModifier.MetaModifier
 )
+_FUNCTION_KEYS = frozenset(Qt.Key(Qt.Key.Key_F1.value + k) for k in range(12))
 _OF_A_WIDGET = (
     Qt.ShortcutContext.WidgetShortcut,
     Qt.ShortcutContext.WidgetWithChildrenShortcut,
@@ -222,8 +223,10 @@ def _sequences(id: str, keys: Keys) -> list[QKeySequence]:
     if keys is None:
         return []
     if isinstance(keys, QKeySequence.StandardKey):
-        # Some platforms have no key for it; then the command has none.
-        return list(QKeySequence.keyBindings(keys))
+        # Some platforms have no key for it; then the command has none. Keys such as "Open", which
+        # few keyboards have, would only puzzle on the page of keys.
+        bindings = QKeySequence.keyBindings(keys)
+        return [k for k in bindings if k[0].keyboardModifiers() or k[0].key() in _FUNCTION_KEYS]
     made = []
     for text in (keys,) if isinstance(keys, str) else keys:
         sequence = QKeySequence(text)

@@ -144,7 +144,7 @@ class MainWindow(QMainWindow):
             "labels", self.tr("Labels"), self.palette_panel, Qt.DockWidgetArea.RightDockWidgetArea
         )
         self.resizeDocks(
-            [self.recordings_dock, self.palette_dock], [260, 240], Qt.Orientation.Horizontal
+            [self.recordings_dock, self.palette_dock], [300, 240], Qt.Orientation.Horizontal
         )
 
     def _dock(self, name: str, title: str, part: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
@@ -181,6 +181,11 @@ class MainWindow(QMainWindow):
         self._clock = add(
             "view.clock", tr("Clock &time on the axis"), "Ctrl+T", self._choose_time_mode,
             group=group, checkable=True,
+        )  # fmt: skip
+        self._whole = add(
+            "view.whole_strip", tr("&Hypnogram of the whole recording"), "Ctrl+Shift+H",
+            self._choose_whole_strip, group=group, checkable=True,
+            tooltip=tr("Show ordered classes of the whole recording, or of the page alone"),
         )  # fmt: skip
         add("view.go_to", tr("&Go to a time…"), "Ctrl+G", self.commands.ask_for_time,
             group=tr("Go"), icon="search")  # fmt: skip
@@ -465,6 +470,9 @@ class MainWindow(QMainWindow):
     def _show_spectrogram(self, on: bool) -> None:
         self.page.spectrogram.setVisible(on)
 
+    def _choose_whole_strip(self, whole: bool) -> None:
+        self._preferences.update(whole_strip=whole)
+
     def _choose_time_mode(self, clock: bool) -> None:
         self._preferences.update(time_mode="clock" if clock else "elapsed")
 
@@ -490,6 +498,8 @@ class MainWindow(QMainWindow):
         self._appearance.apply(values)
         self.page.set_time_mode(values.time_mode)
         self._clock.setChecked(values.time_mode == "clock")
+        self.page.set_whole_strip(values.whole_strip)
+        self._whole.setChecked(values.whole_strip)
         if self._session.labelling.auto_advance != values.auto_advance:
             self._set_auto_advance(values.auto_advance)
         if values.palette != self._series_shown:

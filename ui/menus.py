@@ -77,7 +77,7 @@ class MainMenus(QObject):
                     *("view.next_page", "view.previous_page", "-", "view.larger", "view.smaller"),
                     *("view.automatic", "view.lane_above", "view.lane_below", "view.up"),
                     *("view.down", "view.fewer", "view.more", "-", "view.channels"),
-                    *("view.spectrogram", "view.clock"),
+                    *("view.spectrogram", "view.whole_strip", "view.clock"),
                     *("-", "view.findings", "view.dock_recordings", "view.dock_labels"),
                     *("view.full",),
                 ),

@@ -61,6 +61,7 @@ class Preferences:
     recent_commands: names of commands run from the command palette, newest first.
     window_geometry, window_state: what Qt's saveGeometry and saveState gave, as base64.
     auto_advance: whether a label's key goes on to the next epoch.
+    whole_strip: whether the strip of ordered classes shows the whole recording.
     time_mode: time from the recording's start, or time of day.
     last_folders: the folder a dialog was in last, by what the dialog is for.
     rater: who labels, for new labels; empty until the user has said it.
@@ -72,6 +73,7 @@ class Preferences:
     palette: PaletteNames = "okabe_ito"
     time_mode: TimeModes = "elapsed"
     auto_advance: bool = True
+    whole_strip: bool = True
     rater: str = ""
     recent_studies: tuple[RecentStudy, ...] = ()
     recent_commands: tuple[str, ...] = ()

@@ -57,6 +57,8 @@ class RecordingPage(QWidget):
         self._labelling: Labelling = session.labelling
         self._page_s = SECONDS_AT_FIRST
         self._time_mode = "elapsed"
+        self._whole_strip = True
+        self._is_laying_out = False  # the range is not yet what the user will look at
         self.problem = QLabel()
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
         self.problem.setWordWrap(True)
@@ -163,6 +165,7 @@ class RecordingPage(QWidget):
         if shown is None:
             self._clear()
             return
+        self._is_laying_out = True
         recording = shown.recording
         self.problem.setText(shown.problem)
         self.problem.setVisible(bool(shown.problem))
@@ -192,6 +195,8 @@ class RecordingPage(QWidget):
         self._show_scheme()
         self._show_labels()
         self._show_first_page(shown, duration)
+        self._lay_strips()
+        self._is_laying_out = False
 
     def _show_clock(self) -> None:
         """The overview has the same kind of time as the traces."""
@@ -257,6 +262,7 @@ class RecordingPage(QWidget):
         self.steps.set_editable(editable)
         self.events.set_editable(editable)
         self.view.set_guides(scheme.guide_uv if scheme is not None else None)
+        self._lay_strips()
         if not labelled:
             self.overview.set_cursor(None)
         self._show_labels()
@@ -329,10 +335,10 @@ class RecordingPage(QWidget):
         slack = 1e-6 * span
         if low - slack <= start and end <= high + slack:
             return
-        if end - start >= span:
+        if end - start > span + slack:
             # Zoomed into an epoch: its start, or the time cursor, is what matters.
             time = self._labelling.time_s
-            if not low <= time <= high:
+            if not low <= time < high:
                 self.view.show_range(time, time + span)
             return
         # Pages stay where they are on the clock, whichever way one comes.
@@ -342,7 +348,29 @@ class RecordingPage(QWidget):
             page = start
         self.view.show_range(page, page + span)
 
+    def _bring_cursor(self) -> None:
+        """Take the cursor along to another page: keys label the epoch that it is on, and nobody
+        must label what is not on the screen."""
+        labelling, grid = self._labelling, self._labelling.grid
+        if self._is_laying_out or labelling.journal is None or not grid.epochs:
+            return
+        low, high = self.view.range_s
+        start, end = labelling.epoch_span_s
+        slack = 1e-6 * (high - low)
+        if start < high - slack and end > low + slack:
+            return
+        epoch = grid.at(to_ns(low + slack))
+        if to_s(grid.span(epoch)[0]) < low - slack and to_s(grid.span(epoch + 1)[1]) <= high:
+            epoch += 1  # the first that begins on this page
+        selection = labelling.selection
+        if selection is not None and not (
+            selection.start_ns < to_ns(high) and selection.end_ns > to_ns(low)
+        ):
+            labelling.select(None)
+        labelling.go_to_time(max(to_s(grid.span(epoch)[0]), low))
+
     def _show_range(self) -> None:
+        self._bring_cursor()
         low, high = self.view.range_s
         self.overview.set_range(low, high)
         span = high - low
@@ -379,6 +407,21 @@ class RecordingPage(QWidget):
     def _on_page_chosen(self) -> None:
         self._page_s = float(self.page_choice.currentData())
         self.show_page()
+
+    def set_whole_strip(self, whole: bool) -> None:
+        """Show ordered classes of the whole recording below the traces, whatever these show."""
+        self._whole_strip = whole
+        self._lay_strips()
+
+    def _lay_strips(self) -> None:
+        scheme = self._labelling.scheme
+        whole = self._whole_strip and scheme is not None and scheme.ordered
+        for strip in (self.steps, self.agreement):
+            if whole:
+                strip.plot.setXLink(None)
+                strip.plot.setXRange(0.0, self.view.duration_s, padding=0)
+            else:
+                strip.link_to(self.view.plot)
 
     def set_time_mode(self, mode: str) -> None:
         """Show `elapsed` or `clock` time on the axis."""

@@ -411,7 +411,6 @@ class SchemeDialog(QDialog):
         button.setIcon(class_chip(row.colour))
         button.setText(row.colour)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setAutoRaise(True)
         button.setAccessibleName(
             self.tr("Colour of {name}: {colour}").format(name=row.name, colour=row.colour)
         )

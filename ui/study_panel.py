@@ -22,6 +22,7 @@ from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
     QFont,
+    QFontMetrics,
     QIcon,
     QKeyEvent,
     QPainter,
@@ -53,6 +54,10 @@ SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
 """Share that is labelled, 0 to 1."""
 
 Index = QModelIndex | QPersistentModelIndex
+
+
+NARROWEST_NAME, WIDEST_NAME = 60, 170
+"""Width of the column of names, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,8 @@ class StudyPanel(QWidget):
         self._rater = ""
         self._current: int | None = None
         self._collapsed: set[str] = set()
+        self._longest = ""
+        self._widest_name = 0
 
         self.rater = QComboBox()
         self.rater.setEditable(True)
@@ -143,7 +150,7 @@ class StudyPanel(QWidget):
         header.setMinimumSectionSize(24)
         for column in range(1, self.model.columnCount()):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
-        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Interactive)
         self.tree.chosen.connect(self._on_chosen)
         self.tree.clicked.connect(self._on_clicked)
         self.tree.menu_requested.connect(self._on_menu)
@@ -268,14 +275,28 @@ class StudyPanel(QWidget):
         self.model.set_icons(icon("warning", self.palette()), icon("lock", self.palette()))
         metrics = self.fontMetrics()
         blank = 12
-        self.tree.setColumnWidth(LENGTH, metrics.horizontalAdvance("24 h 00 min") + blank)
         self.tree.setColumnWidth(LABELLED, metrics.horizontalAdvance("100 %") * 2 + blank)
         self.tree.setColumnWidth(SUBJECT, metrics.horizontalAdvance("subject-01") + blank)
         self.tree.setColumnWidth(SIGNED, 30)
+        self._longest = ""
+        self._show_columns()
 
     def _show_columns(self) -> None:
         self.tree.setRootIsDecorated(self.model.is_grouped)
         self.tree.setColumnHidden(SUBJECT, not self.model.names_subjects)
+        # No wider than needed, names first; what the user has set stays.
+        names = max((row.name for row in self.model.rows), key=len, default="")
+        if len(names) != self._widest_name:
+            self._widest_name = len(names)
+            wanted = QFontMetrics(_bold()).horizontalAdvance(names) + 34
+            self.tree.setColumnWidth(NAME, min(max(wanted, NARROWEST_NAME), WIDEST_NAME))
+        longest = duration_text(max((row.duration_s for row in self.model.rows), default=0.0))
+        if longest != self._longest:
+            self._longest = longest
+            metrics = QFontMetrics(_bold())
+            texts = (longest, self.tr("Length"))
+            widest = max(metrics.horizontalAdvance(text) for text in texts)
+            self.tree.setColumnWidth(LENGTH, widest + 12)
 
     def _on_collapsed(self, index: Index) -> None:
         self._collapsed.add(str(index.data()))
@@ -344,7 +365,8 @@ class RecordingModel(QAbstractItemModel):
     @property
     def names_subjects(self) -> bool:
         """Whether a column says whose the recordings are."""
-        return not self.is_grouped and any(row.subject != row.name for row in self.rows)
+        # A name that has the subject in it says it already.
+        return not self.is_grouped and any(row.subject not in row.name for row in self.rows)
 
     @property
     def subjects(self) -> list[str]:
