@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QGuiApplication,
     QImage,
     QKeySequence,
+    QResizeEvent,
     QTextBlock,
     QTextBlockFormat,
     QTextCharFormat,
@@ -57,6 +58,8 @@ PAGES = (
 )
 """Names of the pages in `resources/help`, in the order of the contents."""
 WIDEST_IMAGE = 720
+BESIDE_IMAGES = 80
+"""Margins of a page, and the indentation of a list."""
 _NAME = Qt.ItemDataRole.UserRole
 
 
@@ -88,7 +91,11 @@ class _Place:
 
 
 class _Pages(QTextBrowser):
-    """Shows a page; pictures come from beside the pages."""
+    """Shows a page; pictures come from beside the pages, and are no wider than the page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pictures: dict[str, QImage] = {}
 
     def loadResource(self, type: int, name: QUrl) -> object:
         path = name.path()
@@ -101,11 +108,21 @@ class _Pages(QTextBrowser):
             # A page reads without its picture; Qt draws an empty frame.
             return picture
         picture.loadFromData(content)
-        if picture.width() > WIDEST_IMAGE:
-            picture = picture.scaledToWidth(
-                WIDEST_IMAGE, Qt.TransformationMode.SmoothTransformation
-            )
-        return picture
+        self._pictures[name.toString()] = picture
+        return self._fitted(picture)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        kind = QTextDocument.ResourceType.ImageResource.value
+        for name, picture in self._pictures.items():
+            self.document().addResource(kind, QUrl(name), self._fitted(picture))
+        self.document().markContentsDirty(0, self.document().characterCount())
+
+    def _fitted(self, picture: QImage) -> QImage:
+        width = min(WIDEST_IMAGE, max(self.viewport().width() - BESIDE_IMAGES, 200))
+        if picture.width() <= width:
+            return picture
+        return picture.scaledToWidth(width, Qt.TransformationMode.SmoothTransformation)
 
 
 class HelpWindow(QDialog):
@@ -116,7 +133,7 @@ class HelpWindow(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Help"))
         self.setWindowFlag(Qt.WindowType.WindowMinMaxButtonsHint)
-        self.resize(980, 720)
+        self.resize(1020, 720)
         self._place = _Place("")
         self._before: list[_Place] = []
         self._after: list[_Place] = []
@@ -182,7 +199,7 @@ class HelpWindow(QDialog):
         parts.addWidget(side)
         parts.addWidget(main)
         parts.setStretchFactor(1, 1)
-        parts.setSizes([260, 720])
+        parts.setSizes([230, 790])
         parts.setChildrenCollapsible(False)
         QVBoxLayout(self).addWidget(parts)
 
@@ -406,7 +423,7 @@ class HelpWindow(QDialog):
             self.browser.verticalScrollBar().setValue(scroll)
 
     def sizeHint(self) -> QSize:
-        return QSize(980, 720)
+        return QSize(1020, 720)
 
 
 @cache
@@ -450,7 +467,10 @@ def _space_out(document: QTextDocument, line: QColor) -> None:
             shape.setLeftMargin(max(shape.leftMargin(), 24))
         elif cursor.currentTable() is None:
             shape.setBottomMargin(4 if block.textList() is not None else 8)
-        shape.setLineHeight(125, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        if "\ufffc" in block.text():  # a picture: a quarter of its height would be blank above it
+            shape.setBottomMargin(16)
+        else:
+            shape.setLineHeight(125, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
         cursor.setBlockFormat(shape)
     share = QTextLength.Type.PercentageLength
     for frame in document.rootFrame().childFrames():
