@@ -42,9 +42,6 @@ class LabelActions(QObject):
         self._add_commands()
         labelling.opened.connect(self._renew)
         labelling.labels_changed.connect(self._show_state)
-        labelling.position_changed.connect(self._show_state)
-        labelling.selection_changed.connect(self._show_state)
-        labelling.event_selected.connect(self._show_state)
         self._renew()
 
     def watch(self, widget: QWidget) -> None:

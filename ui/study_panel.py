@@ -277,7 +277,7 @@ class StudyPanel(QWidget):
         blank = 12
         self.tree.setColumnWidth(LABELLED, metrics.horizontalAdvance("100 %") * 2 + blank)
         self.tree.setColumnWidth(SUBJECT, metrics.horizontalAdvance("subject-01") + blank)
-        self.tree.setColumnWidth(SIGNED, 30)
+        self.tree.setColumnWidth(SIGNED, 26)
         self._longest = ""
         self._show_columns()
 
@@ -288,7 +288,7 @@ class StudyPanel(QWidget):
         names = max((row.name for row in self.model.rows), key=len, default="")
         if len(names) != self._widest_name:
             self._widest_name = len(names)
-            wanted = QFontMetrics(_bold()).horizontalAdvance(names) + 34
+            wanted = QFontMetrics(_bold()).horizontalAdvance(names) + 26
             self.tree.setColumnWidth(NAME, min(max(wanted, NARROWEST_NAME), WIDEST_NAME))
         longest = duration_text(max((row.duration_s for row in self.model.rows), default=0.0))
         if longest != self._longest:

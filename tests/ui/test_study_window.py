@@ -974,7 +974,9 @@ def test_dark_and_larger_text_apply_to_the_whole_window(qapp, hand: Hand):
         light = sum(picture.pixelColor(x, y).lightness() > 200 for x, y in places)
         assert light < 0.1 * len(places)
     finally:
-        window._appearance.apply(DEFAULTS)
+        window._preferences.update(
+            appearance=DEFAULTS.appearance, text_scale_percent=DEFAULTS.text_scale_percent
+        )
 
 
 def test_the_page_goes_by_the_clock_when_asked(hand: Hand):
