@@ -19,6 +19,8 @@ class StatusLine(QObject):
     """Fills a status bar with what the session and its labelling say."""
 
     failed = Signal(object)
+    stop_wanted = Signal()
+    """Long work shall end."""
 
     def __init__(self, session: Session, bar: QStatusBar) -> None:
         super().__init__(bar)
@@ -35,16 +37,28 @@ class StatusLine(QObject):
         self.findings.setAutoRaise(True)
         self.findings.setAccessibleName(self.tr("Findings"))
         self.findings.setToolTip(self.tr("What the readers met or assumed (Ctrl+I)"))
+        self.progress = QLabel()
+        self.progress.setTextFormat(Qt.TextFormat.PlainText)
+        self.progress.setAccessibleName(self.tr("What is read in the background"))
+        self.progress.hide()
+        self.stop = QToolButton()
+        self.stop.setText(self.tr("Stop"))
+        self.stop.setToolTip(self.tr("Stop what is under way; what it has written is taken away"))
+        self.stop.setAccessibleName(self.tr("Stop what is under way"))
+        self.stop.clicked.connect(self.stop_wanted)
+        self.stop.hide()
         self.saved = QToolButton()
         self.saved.setAutoRaise(True)
         self.saved.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.saved.setAccessibleName(self.tr("Whether all labels are saved"))
         self.saved.clicked.connect(self._on_saved_clicked)
         bar.addWidget(self.text, 1)
-        for part in (self.read_out, self.locked, self.findings, self.saved):
+        parts = (self.stop, self.progress, self.read_out, self.locked, self.findings, self.saved)
+        for part in parts:
             bar.addPermanentWidget(part)
         session.study_changed.connect(self._show_locked)
         session.busy_changed.connect(self._show_busy)
+        session.shown_changed.connect(self.progress.hide)  # of the recording before
         session.shown_changed.connect(self.show_recording)
         labelling = session.labelling
         labelling.opened.connect(self._show_locked)
@@ -58,6 +72,20 @@ class StatusLine(QObject):
     def say(self, text: str) -> None:
         """Show a text until the next one comes."""
         self.text.setText(text)
+
+    def show_work(self, text: str) -> None:
+        """Show what long work is doing, with a way to stop it; nothing for an empty text."""
+        self.say(text)
+        self.stop.setVisible(bool(text))
+        if not text:
+            self.show_recording()
+
+    def show_reading(self, done: int, total: int) -> None:
+        """Show how much of the recording was read through for zooming out."""
+        self.progress.setVisible(done < total)
+        if total:
+            share = f"{100 * done // total} %"
+            self.progress.setText(self.tr("Reading: {share}").format(share=share))
 
     def show_recording(self) -> None:
         """Say which recording is shown, and how much was found in it."""

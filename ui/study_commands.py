@@ -329,6 +329,11 @@ class StudyCommands(Commands):
         job.start()
         return job
 
+    def stop(self) -> None:
+        """Stop what is under way; what it has written so far is taken away."""
+        if self._job is not None:
+            self._job.stop()
+
     def _on_progress(self, progress: Progress) -> None:
         share = f" {progress.done} / {progress.total}" if progress.total else ""
         self.busy.emit(f"{self._what}: {progress.stage}{share}")

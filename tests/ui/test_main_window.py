@@ -301,3 +301,16 @@ def test_a_csv_file_opens_with_what_the_user_says(qtbot, make_window, tmp_path: 
     with qtbot.waitSignal(window.shown, timeout=10_000):
         dialog.accept()
     assert window._session.shown.recording.duration_s == pytest.approx(6.0)
+
+
+def test_making_the_sample_study_can_be_stopped_and_leaves_nothing(
+    qtbot, make_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("ui.study_commands.studies_folder", lambda: tmp_path / "studies")
+    window = make_window()
+    window.commands.make_night_study()
+    qtbot.waitUntil(window.status.stop.isVisible, timeout=10_000)
+    qtbot.mouseClick(window.status.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not window.status.stop.isVisible(), timeout=10_000)
+    assert not (tmp_path / "studies" / "Simulated night").exists()
+    assert window._session.study is None
