@@ -76,6 +76,11 @@ class LabelJournal:
         """Why no label can be changed; empty where labels can."""
         if self._study.read_only:
             return f"The study is open for reading only. {self._study.why_read_only}"
+        if self.rater.kind in ("file", "model"):
+            return (
+                f"The labels of '{self.rater.name}' were not made by a person: choose a rater of "
+                "your own to label."
+            )
         if self._signed is not None:
             return f"{self.recording.name} is signed off: reopen it before its labels are changed."
         return ""

@@ -313,7 +313,9 @@ def _trace_of(
         for place, number, label in _pool(trace, recording)
         if label == labels[0]
     ]
-    return replace(trace, number=alike.index((plus.source, plus.channel)))
+    found_at = (plus.source, plus.channel)
+    # A channel without a single sample is none to draw.
+    return replace(trace, number=alike.index(found_at)) if found_at in alike else settings
 
 
 def _rest(recording: Recording, taken: set[tuple[int, int]]) -> list[TraceSettings]:

@@ -106,6 +106,7 @@ class StudySettings:
     recordings: the run file's `join`, `subject`, `key_map` and patterns, for adding more.
     montage: how traces are drawn, as its own document; None for the usual way.
     blinded: whether raters do not see each other's labels, nor predictions.
+    min_cover: share of a window for learning that labels must cover; see `LabelsBase.min_cover`.
     """
 
     name: str
@@ -114,6 +115,7 @@ class StudySettings:
     recordings: dict[str, Any] = field(default_factory=dict)
     montage: dict[str, Any] | None = None
     blinded: bool = False
+    min_cover: float = 0.5
 
 
 class Study:

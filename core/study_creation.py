@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ def create_study(plan: StudyPlan, context: RunContext) -> Creation:
     settings = StudySettings(
         plan.name, plan.notes, _engine_of(plan), _recordings_of(plan.recordings)
     )
+    if plan.labels is not None:
+        settings = replace(settings, min_cover=plan.labels.min_cover)
     study = Study.create(plan.folder, settings, plan.scheme)
     copies = Copies(plan.folder, plan.root)
     try:

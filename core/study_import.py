@@ -47,6 +47,7 @@ _FURTHEST_S = 4e9  # more than a century; whole nanoseconds of it still fit 64 b
 _SLIP_NS = 1_000_000  # files that keep milliseconds let neighbours overlap by one
 _TOUCHING = 1.5  # samples this many periods apart are neighbours
 _APART = 2.0 + 1e-6  # beyond, there is a gap
+_JITTER_NS = 100_000_000  # a shorter pause is none, as for the signals: time stamps jitter
 
 
 @dataclass(frozen=True)
@@ -443,14 +444,15 @@ def _runs(read: _Rows, table: np.ndarray, findings: list[Finding]) -> _Rows:
         return read.taken(np.empty(0, np.int64))
     period = int(np.median(rising))
     class_of = table[read.codes]
-    fresh = np.concatenate(([True], (class_of[1:] != class_of[:-1]) | (steps > _APART * period)))
+    apart = max(_APART * period, _JITTER_NS)
+    fresh = np.concatenate(([True], (class_of[1:] != class_of[:-1]) | (steps > apart)))
     first = np.flatnonzero(fresh)
     last = np.concatenate((first[1:] - 1, [len(onsets) - 1]))
     ends = onsets[last] + period
     following = np.concatenate((onsets[first[1:]], [np.iinfo(np.int64).max]))
-    touching = following - onsets[last] <= _TOUCHING * period
+    touching = following - onsets[last] <= max(_TOUCHING * period, _JITTER_NS)
     ends = np.where(touching, following, np.minimum(ends, following))
-    gaps = int((steps > _APART * period).sum())
+    gaps = int((steps > apart).sum())
     if gaps:
         findings.append(
             note(f"The samples have {counted(gaps, 'gap')}; they are left without a label.")

@@ -193,6 +193,7 @@ class _Export:
                 "label_column": "label",
                 "clock": "elapsed",
                 "classes": [entry.name for entry in self._scheme.states],
+                "min_cover": settings.min_cover,
                 "csv": {"separator": ",", "decimal": ".", "header": True},
             },
             **engine,

@@ -91,7 +91,8 @@ CREATE TABLE label (
     edit_id INTEGER NOT NULL REFERENCES edit ON DELETE CASCADE,
     CHECK (end_ns > start_ns OR kind <> 'state' AND end_ns = start_ns)
 );
-CREATE INDEX label_in_time ON label (recording_id, rater_id, kind, start_ns);
+-- With the end, how much is labelled is counted without the table.
+CREATE INDEX label_in_time ON label (recording_id, rater_id, kind, start_ns, end_ns);
 CREATE INDEX label_of_class ON label (class_id);
 CREATE INDEX label_of_edit ON label (edit_id);
 CREATE INDEX label_by_rater ON label (rater_id);

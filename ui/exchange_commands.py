@@ -61,7 +61,7 @@ class ExchangeCommands(Commands):
 
     def _import(self, recordings: tuple[StudyRecording, ...]) -> None:
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         dialog = ImportLabelsDialog(
             study.folder,
@@ -156,7 +156,7 @@ class ExchangeCommands(Commands):
     def export_run_file(self) -> None:
         """Write what batch mode needs to repeat the study without it."""
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         folder = self._folder("run_file") or study.folder.parent
         raters = [rater.name for rater in study.raters()]
@@ -179,7 +179,7 @@ class ExchangeCommands(Commands):
     def pack(self) -> None:
         """Put the study into one file."""
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         dialog = PackDialog(study.folder, self._folder("archives"), self._window)
         dialog.packed.connect(self._on_packed)
@@ -202,7 +202,7 @@ class ExchangeCommands(Commands):
     def find_moved(self) -> None:
         """Say where files lie that are not where they were."""
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         missing = missing_files(study)
         if not missing:

@@ -60,8 +60,8 @@ class Labelling(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.undo_stack = LabelUndoStack(self)
-        self.undo_stack.stepped.connect(self._on_stepped)
         self.auto_advance = True
+        self._why_not = ""
         self._journal: LabelJournal | None = None
         self._scheme: LabelScheme | None = None
         self._grid = EpochGrid(1, 0, 0)
@@ -78,8 +78,12 @@ class Labelling(QObject):
 
     # -- what is open
 
-    def open(self, journal: LabelJournal | None, scheme: LabelScheme | None) -> None:
-        """Label another recording, or as another rater; nothing for None."""
+    def open(
+        self, journal: LabelJournal | None, scheme: LabelScheme | None, why_not: str = ""
+    ) -> None:
+        """Label another recording, or as another rater; nothing for None, and `why_not` says why
+        where it is not for want of a study."""
+        self._why_not = why_not
         same = (
             journal is not None
             and self._journal is not None
@@ -100,7 +104,8 @@ class Labelling(QObject):
             self._grid = EpochGrid(1, 0, 0)
         if not same:
             self._epoch, self._time_ns, self._selection = 0, self._grid.offset_ns, None
-        self._epoch = min(self._epoch, max(self._grid.epochs - 1, 0))
+        else:  # epochs may have another length now: the place in time stays
+            self._epoch = self._grid.at(self._time_ns)
         self.undo_stack.follow(journal)
         self.opened.emit()
         self.labels_changed.emit()
@@ -129,7 +134,9 @@ class Labelling(QObject):
     def why_locked(self) -> str:
         """Why nothing can be labelled; empty where it can."""
         if self._journal is None:
-            return self.tr("To label, open a study, or make one of this recording.")
+            return self._why_not or self.tr(
+                "To label, open a study, or make one of this recording."
+            )
         return self._journal.why_locked
 
     @property
@@ -169,6 +176,17 @@ class Labelling(QObject):
         except StudyError as error:
             self.refused.emit(error)
         self.opened.emit()
+
+    def state_here(self) -> str | None:
+        """The class of the epoch under the cursor: what covers most of it, and at least half."""
+        start, end = self._grid.span(self._epoch)
+        cover: dict[str, int] = {}
+        for label in self.labels.states_in(start, end):
+            part = min(label.end_ns, end) - max(label.start_ns, start)
+            cover[label.class_name] = cover.get(label.class_name, 0) + part
+        if 2 * sum(cover.values()) < end - start or not cover:
+            return None
+        return max(cover, key=lambda name: cover[name])
 
     # -- other raters
 
@@ -241,6 +259,8 @@ class Labelling(QObject):
         self.position_changed.emit()
 
     def step(self, epochs: int) -> None:
+        """Go so many epochs on; an event that was chosen is left alone."""
+        self.select_event(0)
         self.go_to(self._epoch + epochs)
 
     def go_to_end(self) -> None:
@@ -292,7 +312,10 @@ class Labelling(QObject):
         now = self._selection
         start = now.start_ns if now is not None and now.start_ns < self._time_ns else None
         if start is None:
-            start = min(self._grid.span(self._epoch)[0], self._time_ns - SHORTEST_EVENT_NS)
+            start = self._grid.span(self._epoch)[0]
+            if start >= self._time_ns:
+                self._say(self.tr("Nothing of this epoch lies before the time cursor."))
+                return
         self.select(Selection(start, self._time_ns, now.modality if now else ""))
 
     def select_event(self, event_id: int) -> None:
@@ -343,6 +366,7 @@ class Labelling(QObject):
             last = self._grid.at(selection.end_ns - 1)
         if not self.paint(first, last, class_name, source):
             return
+        self.select_event(0)
         if selection is not None:
             self.select(None)
             self.go_to(last)
@@ -490,14 +514,18 @@ class Labelling(QObject):
         return self._do(change, what)
 
     def undo(self) -> None:
-        """Take the last edit back."""
-        if self._allowed() and self.undo_stack.canUndo():
+        """Take the last edit back, and go where it was."""
+        if self._allowed() and self._journal is not None and self._journal.done:
+            change = self._journal.done[-1].change.reversed
             self.undo_stack.undo()
+            self._on_stepped(change)
 
     def redo(self) -> None:
-        """Make the edit again that was taken back last."""
-        if self._allowed() and self.undo_stack.canRedo():
+        """Make the edit again that was taken back last, and go where it is."""
+        if self._allowed() and self._journal is not None and self._journal.undone:
+            change = self._journal.undone[0].change
             self.undo_stack.redo()
+            self._on_stepped(change)
 
     def _do(self, change: Change, what: str) -> bool:
         if not self._allowed():
@@ -519,11 +547,13 @@ class Labelling(QObject):
     def _say(self, text: str) -> None:
         self.refused.emit(StudyError(text))
 
-    def _on_stepped(self) -> None:
+    def _on_stepped(self, change: Change) -> None:
+        """After the stack has stepped: what can be undone next is known only then."""
         self._after_writing()
         if self._event_id and self.event is None:
             self.select_event(0)
         self.labels_changed.emit()
+        self.go_to(self._grid.at(change.span_ns[0]))  # where one sees what has become of it
 
     def _after_writing(self) -> None:
         if self.is_saved:

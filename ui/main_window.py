@@ -257,6 +257,7 @@ class MainWindow(QMainWindow):
         panel, palette = self.panel, self.palette_panel
         panel.recording_chosen.connect(session.choose)
         panel.rater_chosen.connect(commands.choose_rater)
+        panel.rater_chosen.connect(self.view.plot.setFocus)  # keys are labels again
         panel.menu_requested.connect(self._context_menus.for_recording)
         palette.class_chosen.connect(labelling.give)
         palette.clear_requested.connect(labelling.clear)
@@ -387,8 +388,7 @@ class MainWindow(QMainWindow):
         if labelling.scheme is None or not labelling.grid.epochs:
             self.palette_panel.set_current(None)
             return
-        state = labelling.labels.state_at(sum(labelling.grid.span(labelling.epoch)) // 2)
-        self.palette_panel.set_current(state.class_name if state is not None else None)
+        self.palette_panel.set_current(labelling.state_here())
 
     def _set_auto_advance(self, on: bool) -> None:
         self._session.labelling.auto_advance = on
@@ -421,6 +421,8 @@ class MainWindow(QMainWindow):
         self._show_counts()
         if shown.entry is not None:
             self.view.plot.setFocus()
+            if shown.recording is None:
+                self._show_recordings()  # a file may have vanished meanwhile
         self.shown.emit()
 
     def _show_title(self) -> None:
@@ -603,6 +605,7 @@ def _missing_files(
 
 def _load_readers(context: RunContext) -> dict[int, str]:
     """Import what opening and filtering a recording needs."""
+
     import core.read_edf
     import core.spectrogram  # noqa: F401
 

@@ -67,7 +67,14 @@ class MainMenus(QObject):
                 (
                     *("go.next", "go.previous", "go.first", "go.last", "-", "go.unlabelled"),
                     *("go.unlabelled_before", "go.disagreement", "go.disagreement_before", "-"),
-                    *("go.next_event", "go.previous_event", "-", "view.go_to"),
+                    *(
+                        "go.next_event",
+                        "go.previous_event",
+                        "-",
+                        "go.next_recording",
+                        "go.previous_recording",
+                        "view.go_to",
+                    ),
                 ),
             ),
             (

@@ -75,7 +75,7 @@ class RaterCommands(Commands):
     def edit_raters(self) -> None:
         """List the raters, add some, and choose whether they see each other's labels."""
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         dialog = RatersDialog(
             _rows(study), study.settings.blinded, study.why_read_only, self._window
@@ -95,7 +95,7 @@ class RaterCommands(Commands):
     def show_agreement(self) -> None:
         """Compare the raters; the window follows what is labelled meanwhile."""
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         if self._comparing is None:
             self._comparing = AgreementWindow(
@@ -135,7 +135,7 @@ class RaterCommands(Commands):
     def make_consensus(self, settings: ConsensusSettings) -> None:
         """Write what several raters say together, as the labels of a rater of its own."""
         study, shown = self._session.study, self._session.shown
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         known = {rater.name: rater for rater in study.raters()}
         raters = [known[name] for name in settings.raters if name in known]

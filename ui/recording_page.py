@@ -394,8 +394,7 @@ class RecordingPage(QWidget):
             parts.append(
                 self.tr("epoch {n} of {all}").format(n=self._labelling.epoch + 1, all=grid.epochs)
             )
-            state = self._labelling.labels.state_at(sum(grid.span(self._labelling.epoch)) // 2)
-            parts.append(state.class_name if state is not None else self.tr("unlabelled"))
+            parts.append(self._labelling.state_here() or self.tr("unlabelled"))
         self.where.setText("  ·  ".join(parts))
 
     def show_page(self) -> None:

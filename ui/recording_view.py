@@ -449,8 +449,10 @@ class RecordingView(QWidget):
 
     def _zoom(self, factor: float) -> None:
         low, high = self.range_s
-        middle, half = (low + high) / 2, (high - low) / 2 * factor
-        self.show_range(middle - half, middle + half)
+        # The time cursor stays where it is on the screen: keys label the epoch that it is in.
+        cursor = self._item.time_cursor_s
+        fixed = cursor if cursor is not None and low <= cursor <= high else (low + high) / 2
+        self.show_range(fixed - (fixed - low) * factor, fixed + (high - fixed) * factor)
 
     def _move(self, pages: float) -> None:
         low, high = self.range_s
@@ -786,7 +788,13 @@ class RecordingView(QWidget):
     def _on_keyboard_menu(self, place: QPoint) -> None:
         chosen = [lane.modality for lane in self._shown_lanes if lane.name == self._selected]
         low, high = self.range_s
-        self.menu_requested.emit((low + high) / 2, chosen[0] if chosen else "", place)
+        time = (low + high) / 2
+        selection, cursor = self._item.selection, self._item.time_cursor_s
+        if selection is not None:
+            time = (selection.start_s + selection.end_s) / 2
+        elif cursor is not None and low <= cursor <= high:
+            time = cursor
+        self.menu_requested.emit(time, chosen[0] if chosen else "", place)
 
     def _on_lane_clicked(self, number: int) -> None:
         name = self._shown_lanes[number].name

@@ -207,7 +207,7 @@ class Session(QObject):
         """
         name = name.strip() or self._rater_name
         if self._study is not None and name:
-            if self._saved_or_said():
+            if self.saved_or_said():
                 self._rater_name = name
                 self._rater = self._known_or_new(name)
                 # First, so that whoever hears of the rater is not told of the one before.
@@ -232,7 +232,7 @@ class Session(QObject):
 
         What goes wrong is announced too.
         """
-        if self._study is None or not self._saved_or_said():
+        if self._study is None or not self.saved_or_said():
             return False
         try:
             change(self._study)
@@ -262,7 +262,7 @@ class Session(QObject):
 
     def keep_settings(self, settings: StudySettings) -> None:
         """Keep other settings of the study, without opening anything again."""
-        if self._study is None or not self._saved_or_said():
+        if self._study is None or not self.saved_or_said():
             return
         try:
             self._study.change_settings(settings, self._rater.name if self._rater else "")
@@ -293,14 +293,14 @@ class Session(QObject):
 
     def _show_entry(self, recording_id: int) -> None:
         study = self._study
-        if study is None or not self._saved_or_said():
+        if study is None or not self.saved_or_said():
             return
         entry = next((r for r in self._recordings if r.id == recording_id), None)
         if entry is None:
             return
         self._open(partial(_open_entry, _Reading.of(study, entry)), recording_id)
 
-    def _saved_or_said(self) -> bool:
+    def saved_or_said(self) -> bool:
         """Whether no label waits to be saved: another journal would not know of those that do."""
         saved = self.labelling.save()
         if not saved:
@@ -308,7 +308,7 @@ class Session(QObject):
         return saved
 
     def _open_labelling(self) -> None:
-        if not self._saved_or_said():
+        if not self.saved_or_said():
             return
         study, shown, rater = self._study, self._shown, self._rater
         if study is None or shown is None or shown.entry is None or rater is None:
@@ -319,6 +319,9 @@ class Session(QObject):
             self._shown = None
             self.labelling.open(None, None)
             self.shown_changed.emit()
+            return
+        if shown.recording is None:  # nobody labels what cannot be seen
+            self.labelling.open(None, None, shown.problem)
             return
         rater = next((r for r in study.raters() if r.name == rater.name), rater)
         self.labelling.open(LabelJournal(study, entry, rater), study.scheme)
@@ -400,7 +403,7 @@ class Session(QObject):
     def _take_recording(self, opened: _Opened) -> None:
         self._coming = None
         # Labels may have been made while it was opened, and the disk may have refused them.
-        if not self._saved_or_said():
+        if not self.saved_or_said():
             return
         if opened.shown.entry is None and self._study is not None and not self.close_study():
             return

@@ -81,6 +81,11 @@ class StudyCommands(Commands):
         add("file.preferences", tr("Pre&ferences…"), "Ctrl+Shift+P", self.edit_preferences,
             group=file, icon="settings")  # fmt: skip
         add("file.close_study", tr("Close stud&y"), "Ctrl+W", self.close_study, group=file)
+        go = tr("Go")
+        add("go.next_recording", tr("Ne&xt recording"), "Ctrl+PgDown", self.next_recording,
+            group=go)  # fmt: skip
+        add("go.previous_recording", tr("Re&cording before"), "Ctrl+PgUp",
+            self.previous_recording, group=go)  # fmt: skip
         add("study.add", tr("Add re&cordings…"), [], self.add_recordings, group=study)
         add("study.settings", tr("Setti&ngs…"), [], self.edit_settings, group=study,
             icon="settings")  # fmt: skip
@@ -102,6 +107,8 @@ class StudyCommands(Commands):
             "file.export_run": study is not None,
             "file.pack": study is not None,
             "file.close_study": study is not None or shown is not None,
+            "go.next_recording": entry and len(session.recordings) > 1,
+            "go.previous_recording": entry and len(session.recordings) > 1,
             "study.add": writable,
             "study.settings": study is not None,
             "study.remove": writable and entry,
@@ -186,7 +193,9 @@ class StudyCommands(Commands):
     def close_study(self) -> None:
         """Back to the welcome page."""
         if self._session.study is not None:
-            if not self._session.close_study():
+            if self._session.labelling.save():
+                self._session.close_study()
+            else:
                 self.ask_about_unsaved()
         else:
             self._session.close_recording()
@@ -355,6 +364,23 @@ class StudyCommands(Commands):
 
     # -- the study
 
+    def next_recording(self) -> None:
+        """Show the recording that comes next by name."""
+        self._step_recording(1)
+
+    def previous_recording(self) -> None:
+        """Show the recording that comes before by name."""
+        self._step_recording(-1)
+
+    def _step_recording(self, by: int) -> None:
+        shown, recordings = self._session.shown, self._session.recordings
+        if shown is None or shown.entry is None:
+            return
+        ids = [entry.id for entry in recordings]
+        place = ids.index(shown.entry.id) + by if shown.entry.id in ids else 0
+        if 0 <= place < len(ids):
+            self._session.choose(ids[place])
+
     def remove_recording(self) -> None:
         """Take the shown recording out of the study, after a question."""
         shown = self._session.shown
@@ -406,7 +432,7 @@ class StudyCommands(Commands):
         from ui.add_recordings_dialog import AddRecordingsDialog
 
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         dialog = AddRecordingsDialog(
             study.folder, study.settings, study.scheme, self._session.recordings, self._window
@@ -441,7 +467,7 @@ class StudyCommands(Commands):
         from ui.study_settings_dialog import StudySettingsDialog
 
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         names = {rater.id: rater.name for rater in study.raters()}
         signed: dict[int, str] = {}
@@ -480,7 +506,7 @@ class StudyCommands(Commands):
         from ui.scheme_dialog import SchemeDialog
 
         study = self._session.study
-        if study is None or not self._session.labelling.save():
+        if study is None or not self._session.saved_or_said():
             return
         dialog = SchemeDialog(study.scheme, study.label_counts(), self._window)
         dialog.scheme_accepted.connect(self._session.change_scheme)

@@ -56,7 +56,7 @@ SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
 Index = QModelIndex | QPersistentModelIndex
 
 
-NARROWEST_NAME, WIDEST_NAME = 60, 170
+NARROWEST_NAME, WIDEST_NAME = 84, 170
 """Width of the column of names, in pixels."""
 
 

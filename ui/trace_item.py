@@ -196,6 +196,14 @@ class TraceItem(pg.GraphicsObject):
             self.update()
 
     @property
+    def selection(self) -> Selection | None:
+        return self._selection
+
+    @property
+    def time_cursor_s(self) -> float | None:
+        return self._cursor_s
+
+    @property
     def frame(self) -> Frame | None:
         """What was painted last."""
         return self._frame
@@ -257,7 +265,7 @@ class TraceItem(pg.GraphicsObject):
         shade = QColor(ground.text)
         shade.setAlpha(45)
         for modality, spans in self._absent.items():
-            for first, last in _runs([n.modality == modality for n in lanes]):
+            for first, last in _runs([modality in ("", n.modality) for n in lanes]):
                 canvas.fill_spans(spans, first, last, QBrush(shade))
         hatch = QColor(ground.text)
         hatch.setAlpha(90)

@@ -209,3 +209,38 @@ def test_a_selection_is_made_with_keys_alone(labelling: Labelling):
     labelling.extend_selection(1)
     labelling.extend_selection(-1)
     assert labelling.selection == Selection(30 * NS, 50 * NS)
+
+
+def test_redo_works_right_after_undo(labelling: Labelling):
+    labelling.give("W")
+    labelling.give("N1")
+    labelling.undo()
+    assert labelling.undo_stack.canRedo()
+    labelling.redo()
+    assert [name for _, name in states(labelling)] == ["W", "N1"]
+    labelling.undo()
+    labelling.undo()
+    assert not labelling.undo_stack.canUndo()
+
+
+def test_the_class_of_an_epoch_is_what_covers_most_of_it(labelling: Labelling):
+    labelling.do(labelling.labels.painted(0, 4 * NS, "W"), "part")
+    assert labelling.state_here() is None
+    labelling.do(labelling.labels.painted(4 * NS, 9 * NS, "N1"), "part")
+    assert labelling.state_here() == "N1"
+
+
+def test_labels_of_a_file_are_not_edited_by_keys(labelling: Labelling, study: Study):
+    entry = study.recordings()[0]
+    labelling.open(LabelJournal(study, entry, study.rater("scorer", "file")), study.scheme)
+    said = []
+    labelling.refused.connect(said.append)
+    labelling.give("W")
+    assert not labelling.labels.states
+    assert "not made by a person" in str(said[0])
+
+
+def test_a_selection_never_ends_before_the_epoch_that_it_is_for(labelling: Labelling):
+    labelling.go_to(3)
+    labelling.select_to_cursor()
+    assert labelling.selection is None

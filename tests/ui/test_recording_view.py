@@ -699,15 +699,13 @@ def test_a_slow_file_never_blocks_the_window(qtbot, make_view):
         view.set_recording(make_recording(SlowFile({"a": (64.0, values), "b": (64.0, values)})))
         view.show_range(0.0, 1.0)
     longest = 0.0
-    drawn = []
-    view.drawn.connect(lambda: drawn.append(1))
     view.show_range(5.0, 6.0)
     limit = time.monotonic() + 20
-    while not drawn and time.monotonic() < limit:
+    # A drawing of what was there before may come first.
+    while len(view.lines) < 2 and time.monotonic() < limit:
         began = time.monotonic()
         QApplication.processEvents()
         longest = max(longest, time.monotonic() - began)
-    assert drawn
     assert longest < SlowFile.DELAY_S  # what one read takes
     assert len(view.lines) == 2
 
