@@ -140,14 +140,17 @@ def find_time_form(
         read = query.evaluate(expression, given)
         return sum(value is not None for value in read) / max(len(given), 1)
 
-    if sum(bool(_OFFSET.search(cell)) for cell in given) > len(given) / 2:
-        reading = f"epoch_us(try_cast({squeezed} AS TIMESTAMPTZ))"
-        if share(reading) >= 0.9:
-            return TimeColumn(column, "iso", reading, "VARCHAR"), reason, ""
-    reading = f"epoch_us(try_cast({squeezed} AS TIMESTAMP))"
-    if share(reading) >= 0.9:
-        return TimeColumn(column, "iso", reading, "VARCHAR", is_local=True), reason, ""
+    # With a comma before the fraction, a date and time would still pass as a time of day.
     point = f"replace({squeezed}, ',', '.')"
+    if sum(bool(_OFFSET.search(cell)) for cell in given) > len(given) / 2:
+        for text in (squeezed, point):
+            reading = f"epoch_us(try_cast({text} AS TIMESTAMPTZ))"
+            if share(reading) >= 0.9:
+                return TimeColumn(column, "iso", reading, "VARCHAR"), reason, ""
+    for text in (squeezed, point):
+        reading = f"epoch_us(try_cast({text} AS TIMESTAMP))"
+        if share(reading) >= 0.9:
+            return TimeColumn(column, "iso", reading, "VARCHAR", is_local=True), reason, ""
     reading = f"epoch_us(try_cast({point} AS TIME))"
     if share(reading) >= 0.9:
         reason = f"Column '{name}' has times of day without a date."

@@ -442,6 +442,8 @@ def test_units_of_time_are_told_or_guessed(
     [
         ("%Y-%m-%dT%H:%M:%S.%f", None, 12),
         ("%Y-%m-%d %H:%M:%S.%f", "Europe/Berlin", 11),
+        ("%Y-%m-%d %H:%M:%S,%f", "Europe/Berlin", 11),
+        ("%Y-%m-%d %H:%M:%S,%f+03:00", None, 9),
         ("%Y-%m-%dT%H:%M:%S.%f+03:00", "Europe/Berlin", 9),
         ("%Y-%m-%dT%H:%M:%S.%fZ", "Europe/Berlin", 12),
         ("%d/%m/%Y  %H:%M:%S.%f", None, 12),
