@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
@@ -21,9 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.errors import CrosslError
 from core.label_files import FORMAT_NAMES, WRITTEN, LabelFormat
-from core.label_mapping import LabelMapping, mapping_about, mapping_names, read_mapping
+from core.label_mapping import LabelMapping
 from core.label_scheme import ClassKind
 from core.progress import RunContext
 from core.study import Study
@@ -39,6 +37,7 @@ from core.study_export import (
     planned_paths,
 )
 from ui.dialog_parts import FileDialogBase, Paragraph, PathRow, PlainTable, TickList, keyed, named
+from ui.mapping_choice import MappingChoice
 from ui.wizard_page import choose
 
 _KINDS: tuple[ClassKind, ...] = ("state", "event", "mark")
@@ -148,18 +147,10 @@ class ExportLabelsDialog(FileDialogBase):
         choose(self.format, "edf")
         self.format.currentIndexChanged.connect(self._on_format)
         self.holds = Paragraph()
-        self.mapping = QComboBox()
-        self.mapping.addItem(self.tr("As they are in the study"), "")
-        for name in mapping_names():
-            self.mapping.addItem(name, name)
-            self.mapping.setItemData(
-                self.mapping.count() - 1, mapping_about(name), Qt.ItemDataRole.ToolTipRole
-            )
-        self.mapping.currentIndexChanged.connect(self._on_mapping)
-        self.load = QPushButton(self.tr("O&wn table…"))
-        self.load.setAutoDefault(False)
-        keyed(self.load, self.tr("Take a table of names from a JSON file"))
-        self.load.clicked.connect(self._choose_mapping)
+        self.mapping_choice = MappingChoice(self.tr("As they are in the study"))
+        self.mapping_choice.chosen.connect(self._on_mapping)
+        self.mapping_choice.failed.connect(self.tell)
+        self.mapping = self.mapping_choice.combo
         self.changes = PlainTable(
             self.tr("What each class is called in the file"),
             [self.tr("Class"), self.tr("In the file")],
@@ -197,10 +188,9 @@ class ExportLabelsDialog(FileDialogBase):
         form.setContentsMargins(6, 0, 0, 0)
         row(self.tr("&Format"), self.format, self.tr("How the files are written"))
         form.addRow("", self.holds)
-        names = QHBoxLayout()
-        names.addWidget(self.mapping, 1)
-        names.addWidget(self.load)
-        form.addRow(named(self.tr("Na&mes"), self.mapping, self.tr("A table of names")), names)
+        form.addRow(
+            named(self.tr("Na&mes"), self.mapping, self.tr("A table of names")), self.mapping_choice
+        )
         form.addRow("", self.changes)
         row(self.tr("States are wr&itten"), self.states, self.tr("How states are cut or joined"))
         form.addRow(self.tr("Write"), kinds)
@@ -226,24 +216,6 @@ class ExportLabelsDialog(FileDialogBase):
             tuple(kind for kind, box in self.kinds.items() if box.isChecked()),
             self.naming.text().strip(),
         )
-
-    def take_mapping(self, path: str) -> None:
-        """Take the table of names in a JSON file."""
-        try:
-            read_mapping(path)
-        except CrosslError as error:
-            self.tell(error)
-            return
-        if self.mapping.findData(path) < 0:
-            self.mapping.addItem(Path(path).name, path)
-        choose(self.mapping, path)
-
-    def _choose_mapping(self) -> None:
-        dialog = QFileDialog(self, self.tr("Table of names"), "", self.tr("Tables (*.json)"))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(self.take_mapping)
-        dialog.open()
 
     def _tick_all(self) -> None:
         self.recordings.tick_all(True)
@@ -273,14 +245,8 @@ class ExportLabelsDialog(FileDialogBase):
         self.states.setEnabled(not holds.only_epochs)
         self._tell_ready()
 
-    def _on_mapping(self) -> None:
-        name = self.mapping.currentData()
-        self.reason.say("")
-        try:
-            self._mapping = read_mapping(name) if name else {}
-        except CrosslError as error:
-            self._mapping = {}
-            self.tell(error)
+    def _on_mapping(self, mapping: LabelMapping) -> None:
+        self._mapping = mapping
         rows = [(text, became or self.tr("left out")) for text, became in self._mapping.items()]
         self.changes.fill(rows)
         self._tell_ready()

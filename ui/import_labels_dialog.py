@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 from core.config import ModalityConfig
 from core.errors import CrosslError
 from core.label_files import FORMAT_NAMES, FORMATS
-from core.label_mapping import LabelMapping, mapping_about, mapping_names, read_mapping
+from core.label_mapping import LabelMapping
 from core.label_scheme import LabelScheme
 from core.label_sources import (
     ImportItem,
@@ -61,6 +61,7 @@ from ui.dialog_parts import (
     keyed,
     named,
 )
+from ui.mapping_choice import MappingChoice
 from ui.wizard_page import NumberEdit, choose, describe
 
 LABEL_FILES = "*.edf *.bdf *.rec *.csv *.tsv *.tab *.txt *.xml *.annot *.eannot *.gz"
@@ -287,18 +288,10 @@ class ImportLabelsDialog(FileDialogBase):
 
     def _names_part(self) -> QWidget:
         part = QWidget()
-        self.mapping = QComboBox()
-        self.mapping.addItem(self.tr("As they are written"), "")
-        for name in mapping_names():
-            self.mapping.addItem(name, name)
-            self.mapping.setItemData(
-                self.mapping.count() - 1, mapping_about(name), Qt.ItemDataRole.ToolTipRole
-            )
-        self.mapping.currentIndexChanged.connect(self._on_mapping)
-        self.load = QPushButton(self.tr("O&wn table…"))
-        self.load.setAutoDefault(False)
-        keyed(self.load, self.tr("Take a table of names from a JSON file"))
-        self.load.clicked.connect(self._choose_mapping)
+        self.mapping_choice = MappingChoice(self.tr("As they are written"))
+        self.mapping_choice.chosen.connect(self._on_mapping)
+        self.mapping_choice.failed.connect(self.tell)
+        self.mapping = self.mapping_choice.combo
         self.names = PlainTable(
             self.tr("What each text becomes"),
             [self.tr("Text"), self.tr("Times"), self.tr("Becomes")],
@@ -323,8 +316,7 @@ class ImportLabelsDialog(FileDialogBase):
         self.unknown.currentIndexChanged.connect(self._soon_again)
         head = QHBoxLayout()
         head.addWidget(named(self.tr("&Names"), self.mapping, self.tr("A table of names")))
-        head.addWidget(self.mapping, 1)
-        head.addWidget(self.load)
+        head.addWidget(self.mapping_choice, 1)
         foot = QHBoxLayout()
         foot.addWidget(
             named(
@@ -505,33 +497,10 @@ class ImportLabelsDialog(FileDialogBase):
             self.tr("Reading labels…"),
         )
 
-    def _on_mapping(self) -> None:
-        name = self.mapping.currentData()
-        try:
-            self._preset = read_mapping(name) if name else {}
-        except CrosslError as error:
-            self._preset = {}
-            self.tell(error)
+    def _on_mapping(self, mapping: LabelMapping) -> None:
+        self._preset = mapping
         self._said = {}
         self._soon_again()
-
-    def _choose_mapping(self) -> None:
-        dialog = QFileDialog(self, self.tr("Table of names"), "", self.tr("Tables (*.json)"))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(self.take_mapping)
-        dialog.open()
-
-    def take_mapping(self, path: str) -> None:
-        """Take the table of names in a JSON file."""
-        try:
-            read_mapping(path)
-        except CrosslError as error:
-            self.tell(error)
-            return
-        if self.mapping.findData(path) < 0:
-            self.mapping.addItem(Path(path).name, path)
-        choose(self.mapping, path)
 
     def _edit_name(self, index: QModelIndex) -> None:
         self.names.edit(self.names.model().index(index.row(), 2))

@@ -103,7 +103,7 @@ def test_what_cannot_be_is_said_in_the_dialog(qtbot, dialog) -> None:
     dialog.raters.fill(["AB", "CD"], ["CD"])
     dialog.start()
     qtbot.waitUntil(lambda: "no labels" in dialog.reason.text(), timeout=10_000)
-    dialog.take_mapping(str(Path("none.json")))
+    dialog.mapping_choice.take(str(Path("none.json")))
     assert "none.json" in dialog.reason.text()
 
 

@@ -244,9 +244,9 @@ def test_an_own_table_of_names_is_taken_or_its_mistake_said(
     bad.write_text('{"Sleep stage W": 3}')
     dialog = make_dialog()
     dialog.set_file(hypnogram)
-    dialog.take_mapping(str(bad))
+    dialog.mapping_choice.take(str(bad))
     assert "bad.json" in dialog.reason.text()
-    dialog.take_mapping(str(good))
+    dialog.mapping_choice.take(str(good))
     wait(qtbot, dialog)
     assert names(dialog)["Snore"] == "Apnea"
     assert dialog.mapping.currentText() == "own.json"
