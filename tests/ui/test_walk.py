@@ -201,7 +201,7 @@ def test_killed_in_the_middle_of_typing_it_loses_no_label_that_was_on_the_disk(
         walker.window("^night – Simulated night – crossl-app$")
         walker.keys("ctrl+z")
         disk.wait(kept[:-1])
-        # Ctrl+Right goes to where the kill came, and the hour is labelled to its end.
-        walker.keys("ctrl+Right", *letters[len(kept) - 1 :], pause_ms=KEYS_PAUSE_MS)
+        # Undo has gone to where the kill came: the hour is labelled to its end from there.
+        walker.keys(*letters[len(kept) - 1 :], pause_ms=KEYS_PAUSE_MS)
         disk.wait(typed)
         quit_program(walker)
