@@ -57,7 +57,7 @@ test: $(VENV)/.installed-test
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest
 
 quick: $(VENV)/.installed-test
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest -q -m "not slow and not acceptance"
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest -q -n 2 -m "not slow and not acceptance"
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -P tests/benchmarks/bench.py
