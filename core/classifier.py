@@ -15,6 +15,9 @@ from torch import nn
 from core.config import FinetuneConfig
 from core.model import CrosslModel
 
+GLOBAL_ROWS = 4096
+"""Windows whose global embeddings are worked out at once, to bound memory."""
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -184,6 +187,23 @@ class Classifier(nn.Module):
         result = torch.softmax(logits.double(), dim=1).cpu().numpy().astype(np.float32)
         result[~kept.any(1).numpy()] = np.nan
         return result
+
+
+@torch.inference_mode()
+def global_embeddings(model: CrosslModel, embedded: Embedded) -> np.ndarray:
+    """Global embeddings with all that is present, float32 (windows, global); NaN where nothing
+    is."""
+    model.eval()
+    device = next(model.parameters()).device
+    parts = [
+        model.aggregate(z.to(device), present.to(device)).float().cpu()
+        for z, present in zip(
+            embedded.z.split(GLOBAL_ROWS), embedded.present.split(GLOBAL_ROWS), strict=True
+        )
+    ]
+    result: np.ndarray = torch.cat(parts).numpy()
+    result[~embedded.present.any(1).numpy()] = np.nan
+    return result
 
 
 @torch.no_grad()

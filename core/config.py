@@ -670,6 +670,9 @@ class PredictConfig(Strict):
     adapt_to_subject: bool = False
     """Fit the scaling on all windows of the subject instead of the training subjects."""
     batch_size: Annotated[int, Field(ge=1)] = 256
+    keep_embeddings: bool = False
+    """Keep every fold's embeddings in `embeddings/`, so that heads can be trained anew in seconds:
+    windows × modalities × code × 4 bytes a fold."""
 
 
 class RobustnessConfig(Strict):

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, softmax
 
 CALIBRATION_BINS = 15
 RESAMPLES = 1000
@@ -382,6 +380,10 @@ def fit_temperature(
     true = logits[np.arange(n), labels]
     expected = (n * true + logits.sum(axis=1)) / (n + n_classes)
 
+    # Imported here: a window that shows figures does without scipy.
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
     def loss(log_t: float) -> float:
         inverse = np.exp(-log_t)
         return float(np.mean(logsumexp(logits * inverse, axis=1) - expected * inverse))
@@ -395,6 +397,8 @@ def fit_temperature(
 
 def calibrate(logits: np.ndarray, temperature: float) -> np.ndarray:
     """softmax(logits / temperature), float32, shape (windows, classes)."""
+    from scipy.special import softmax
+
     return softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=-1).astype(np.float32)
 
 

@@ -29,6 +29,7 @@ from core.finetune import (
     finetune_end_to_end,
     finetune_frozen,
 )
+from core.fold_embeddings import FoldEmbeddings, write_fold
 from core.model import CrosslModel
 from core.opponents import (
     FEATURE_OPPONENTS,
@@ -141,6 +142,8 @@ def _work_on_fold(
     stage = f"fold {fold.name}"
     arrays: dict[str, np.ndarray] = {}
     own = _Frozen.prepare(run, fold, run.config, OWN, stage)
+    if run.config.predict.keep_embeddings:
+        keep_embeddings(run, fold, own.embedded)
     for budget, draw, chosen in draws:
         classifier, embedded = own.classify(chosen, run.config.finetune, budget, draw)
         if budget == FULL:
@@ -180,6 +183,25 @@ def final_fit(run: Run, fold: Fold) -> FinalFit:
         work = work.adapted()
     classifier, embedded = work.classify(chosen, run.config.finetune, FULL, 0)
     return FinalFit(classifier.model, classifier, work.scaling, embedded, work.pretraining)
+
+
+def keep_embeddings(run: Run, fold: Fold, embedded: Embedded) -> None:
+    """Write the fold's embeddings for heads that are trained later."""
+    windows = run.data.windows
+    write_fold(
+        run.folder.embeddings / f"{fold.name}.safetensors",
+        FoldEmbeddings(
+            fold=fold.name,
+            train_subjects=fold.train_subjects,
+            test_subjects=fold.test_subjects,
+            pretrain_subjects=fold.pretrain_subjects,
+            recordings=tuple(recording.id for recording in run.data.recordings),
+            counts=np.bincount(windows.recording_index, minlength=len(run.data.recordings)),
+            starts_s=windows.starts_s,
+            z=embedded.z.numpy(),
+            present=embedded.present.numpy(),
+        ),
+    )
 
 
 def subset_plan(run: Run) -> SubsetPlan:

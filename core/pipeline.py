@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.classifier import global_embeddings
 from core.config import SCHEMA_VERSION, RunConfig, check_steps, dump_config
 from core.device import choose_device, torch_session
 from core.errors import DataError, ModelError
@@ -40,6 +41,7 @@ from core.fold import (
 from core.opponents import FEATURE_OPPONENTS
 from core.predict import WindowPredictions, write_predictions
 from core.progress import RunContext
+from core.robustness import SubsetPlan, SubsetPredictions, robustness_report
 from core.run_folder import RunFolder, array_fingerprint, fingerprint
 from core.saved_model import SavedModel, load_model, save_model
 from core.splits import Fold, make_folds
@@ -47,6 +49,7 @@ from core.study_data import StudyData, load_study
 from core.summary import PooledFolds, evaluation_part, robustness_part
 from core.typical import typical_figures
 from core.version import __version__
+from core.window_store import FINAL, RecordingWindows, write_windows
 
 # Windows whose hand-made features are worked out at once, to bound memory.
 FEATURE_CHUNK = 2000
@@ -66,6 +69,7 @@ def start_report(report: dict[str, Any], config: RunConfig | None) -> None:
         classes=[],
         modalities=[],
         simulated=False,
+        final=None,
         evaluation=None,
         robustness=None,
         pretraining=None,
@@ -141,6 +145,12 @@ def _run(
     )
     pretraining: list[dict[str, Any]] = []
     pooled: PooledFolds | None = None
+    everyone = everybody(config, data)
+    report["final"] = {
+        "train_subjects": list(everyone.train_subjects) if "finetune" in config.steps else [],
+        "pretrain_subjects": list(everyone.pretrain_subjects),
+        "locked_subjects": list(everyone.test_subjects),
+    }
     if "evaluate" in config.steps:
         _check_unseen(start, prints, config, data)
         folds = _folds(config, data)
@@ -157,18 +167,19 @@ def _run(
         with _timed(timing, "evaluation"):
             report["evaluation"] = evaluation_part(pooled)
     with _timed(timing, "final fit"):
-        final = final_fit(run, everybody(config, data))
+        final = final_fit(run, everyone)
     report["pretraining"] = {"runs": [*pretraining, *final.pretraining]}
     save_model(folder.model, _saved(run, final, prints))
     if final.classifier is None:
         return
     with _timed(timing, "predictions"):
-        predictions = _predictions(run, final, pooled)
+        subsets = _all_subsets(run, final, pooled)
+        predictions = _predictions(run, final, pooled, subsets)
         if "predict" in config.steps:
-            _write_all(run, predictions)
+            _write_all(run, predictions, subsets, final)
     if "robustness" in config.steps:
         with _timed(timing, "robustness"):
-            report["robustness"] = _robustness(run, final, pooled)
+            report["robustness"] = _robustness(run, pooled, subsets, predictions)
 
 
 def _as_started(config: RunConfig, start: SavedModel, context: RunContext) -> RunConfig:
@@ -335,56 +346,89 @@ def _without_people(config: RunConfig) -> RunConfig:
     )
 
 
-def _predictions(run: Run, final: FinalFit, pooled: PooledFolds | None) -> WindowPredictions:
-    """All windows: by the fold that held the subject out, else by the final fit."""
+def _all_subsets(run: Run, final: FinalFit, pooled: PooledFolds | None) -> SubsetPredictions:
+    """All windows under every asked subset: by the fold that held the subject out, else by the
+    final fit. Without the robustness step the one subset is everything that is present."""
     assert final.classifier is not None
     windows = np.arange(len(run.data.windows.starts_s))
-    if "robustness" in run.config.steps:
-        subsets = subset_predictions(final.classifier, final.embedded, windows, subset_plan(run))
-        predictions = WindowPredictions.from_subsets(
-            subsets, final.classifier.class_shares.numpy(), "final"
-        )
-    else:
-        predictions = WindowPredictions.plain(
-            final.classifier.probabilities(final.embedded), run.data.windows.present, "final"
-        )
+    plan = subset_plan(run)
+    if "robustness" not in run.config.steps:
+        plan = SubsetPlan(plan.n_modalities, plan.kept[:1])
+    subsets = subset_predictions(final.classifier, final.embedded, windows, plan)
     if pooled is not None:
-        held_out = pooled.predictions()
-        for name in ("probabilities", "present", "fragility", "shapley", "fold"):
-            getattr(predictions, name)[pooled.windows] = getattr(held_out, name)
+        held_out = pooled.predicted().probabilities[: len(plan.kept)]
+        subsets.probabilities[:, pooled.windows] = held_out
+    return subsets
+
+
+def _predictions(
+    run: Run, final: FinalFit, pooled: PooledFolds | None, subsets: SubsetPredictions
+) -> WindowPredictions:
+    assert final.classifier is not None
+    if "robustness" in run.config.steps:
+        shares = np.tile(final.classifier.class_shares.numpy(), (len(subsets.present), 1))
+        if pooled is not None:
+            shares[pooled.windows] = pooled.class_shares()
+        predictions = WindowPredictions.from_subsets(subsets, shares, FINAL)
+    else:
+        predictions = WindowPredictions.plain(subsets.full, subsets.present, FINAL)
+    if pooled is not None:
+        predictions.fold[pooled.windows] = pooled.folds()
     return predictions
 
 
-def _write_all(run: Run, predictions: WindowPredictions) -> None:
-    windows = run.data.windows
-    for number, recording in enumerate(run.data.recordings):
+def _write_all(
+    run: Run, predictions: WindowPredictions, subsets: SubsetPredictions, final: FinalFit
+) -> None:
+    windows, data = run.data.windows, run.data
+    embedding = global_embeddings(final.model, final.embedded)
+    for number, recording in enumerate(data.recordings):
         rows = np.flatnonzero(windows.recording_index == number)
+        part = predictions.take(rows)
         write_predictions(
             run.folder.predictions / f"{recording.id}.csv",
-            predictions.take(rows),
+            part,
             starts_s=windows.starts_s[rows],
             length_s=run.config.windows.length_s,
             labels=windows.labels[rows],
-            classes=run.data.classes,
-            modalities=run.data.modalities,
+            classes=data.classes,
+            modalities=data.modalities,
         )
-        run.context.step("writing predictions", number + 1, len(run.data.recordings))
+        write_windows(
+            run.folder.windows / f"{recording.id}.safetensors",
+            RecordingWindows(
+                recording=recording.id,
+                subject=recording.subject,
+                starts_s=windows.starts_s[rows],
+                length_s=run.config.windows.length_s,
+                classes=data.classes,
+                modalities=data.modalities,
+                labels=windows.labels[rows],
+                fold=part.fold,
+                subsets=subsets.select(rows),
+                fragility=part.fragility,
+                shapley=part.shapley,
+                z=final.embedded.z[torch.from_numpy(rows)].numpy(),
+                embedding=embedding[rows],
+            ),
+        )
+        run.context.step("writing predictions", number + 1, len(data.recordings))
 
 
-def _robustness(run: Run, final: FinalFit, pooled: PooledFolds | None) -> dict[str, Any]:
+def _robustness(
+    run: Run,
+    pooled: PooledFolds | None,
+    subsets: SubsetPredictions,
+    predictions: WindowPredictions,
+) -> dict[str, Any]:
     """Pooled over held-out folds; without evaluation, agreement on all windows alone."""
     if pooled is not None:
-        return robustness_part(pooled, pooled.predictions())
-    from core.robustness import fragility, robustness_report, shapley
-
-    assert final.classifier is not None
-    windows = np.arange(len(run.data.windows.starts_s))
-    subsets = subset_predictions(final.classifier, final.embedded, windows, subset_plan(run))
+        return robustness_part(pooled, predictions.take(pooled.windows))
     return robustness_report(
         subsets,
         run.data.modalities,
-        shapley_values=shapley(subsets, final.classifier.class_shares.numpy()),
-        fragilities=fragility(subsets),
+        shapley_values=predictions.shapley,
+        fragilities=predictions.fragility,
         seed=run.config.seed,
     )
 

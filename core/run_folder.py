@@ -16,7 +16,10 @@ import torch
 from core.checkpoint import load_tensors, save_tensors
 from core.errors import ConfigError, ModelError, OutputError
 
-OURS = ("report.json", "report.html", "run.log", "predictions", "model", "checkpoints", "cache")
+OURS = (
+    *("report.json", "report.html", "run.log", "predictions", "windows", "embeddings", "model"),
+    *("checkpoints", "cache"),
+)
 
 
 class RunFolder:
@@ -28,6 +31,8 @@ class RunFolder:
         self.html = path / "report.html"
         self.log = path / "run.log"
         self.predictions = path / "predictions"
+        self.windows = path / "windows"
+        self.embeddings = path / "embeddings"
         self.model = path / "model"
         self.checkpoints = path / "checkpoints"
         self.cache = path / "cache"
@@ -50,7 +55,7 @@ class RunFolder:
             if force:
                 self._remove(OURS)
             elif resume:
-                self._remove(("report.json", "report.html", "predictions"))
+                self._remove(("report.json", "report.html", "predictions", "windows"))
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from core.classifier import Classifier, Embedded, embed, neighbours_in_time
+from core.classifier import (
+    Classifier,
+    Embedded,
+    embed,
+    global_embeddings,
+    neighbours_in_time,
+)
 from core.config import Device, RecordingsConfig, RunConfig, dump_config
 from core.dataset import WindowBlock, iterate_windows
 from core.device import choose_device, torch_session
@@ -43,6 +50,7 @@ from core.saved_model import SavedModel, load_model
 from core.scaling import Moments, Scaling, moments_of
 from core.study_data import finding_entry, recording_entry
 from core.typical import unlike, window_levels
+from core.window_store import FINAL, RecordingWindows, write_windows
 
 
 def score_files(
@@ -61,6 +69,32 @@ def score_files(
     Raises ModelError for an unusable model and DataError when no recording could be scored.
     """
     saved = load_model(model)
+    bare = saved.config.recordings
+    score_recordings(
+        saved,
+        model,
+        [
+            (found, partial(open_recording, found, bare))
+            for found in group_files(files, saved.config)
+        ],
+        folder,
+        report,
+        context,
+        device=device,
+    )
+
+
+def score_recordings(
+    saved: SavedModel,
+    model: Path,
+    found: Sequence[tuple[FoundRecording, Callable[[], Recording]]],
+    folder: RunFolder,
+    report: dict[str, Any],
+    context: RunContext,
+    *,
+    device: Device | None = None,
+) -> None:
+    """Score recordings that are opened by a function each; otherwise as `score_files`."""
     if saved.classifier is None:
         raise ModelError(
             f"{model}: this model was pretrained only and knows no classes. Fine-tune it first, "
@@ -79,11 +113,11 @@ def score_files(
     with torch_session(saved.config.threads, choice.device):
         saved.classifier.model.to(choice.device)
         opened: list[tuple[dict[str, Any], Recording]] = []
-        for found in group_files(files, saved.config):
-            entry = recording_entry(found)
+        for one, open_it in found:
+            entry = recording_entry(one)
             report["recordings"].append(entry)
             try:
-                opened.append((entry, open_recording(found, saved.config.recordings)))
+                opened.append((entry, open_it()))
             except CrosslError as error:
                 entry.update(status="failed", error=str(error))
         for entry, recording in opened:
@@ -91,7 +125,7 @@ def score_files(
                 scaling = saved.scaling
                 note: list[Finding] = []
                 if saved.config.predict.adapt_to_subject:
-                    own = [one for _, one in opened if one.subject == recording.subject]
+                    own = [other for _, other in opened if other.subject == recording.subject]
                     scaling, note = _own_scaling(own, saved, context)
                 done.append(_score(recording, saved, scaling, note, entry, folder, context))
             except CrosslError as error:
@@ -213,16 +247,37 @@ def _score(
     )  # fmt: skip
     findings = findings + unlike(saved.typical, {n: np.concatenate(v) for n, v in levels.items()})
     subsets = _subsets(classifier.to("cpu"), embedded, saved)
+    embedding = global_embeddings(classifier.model, embedded)
     classifier.model.to(device)
     _describe(entry, recording, saved, embedded, findings)
+    predictions = WindowPredictions.from_subsets(subsets, classifier.class_shares.numpy(), FINAL)
+    unlabelled = np.full(len(starts_s), -1)
     write_predictions(
         folder.predictions / f"{recording.id}.csv",
-        WindowPredictions.from_subsets(subsets, classifier.class_shares.numpy(), "final"),
+        predictions,
         starts_s=starts_s,
         length_s=saved.config.windows.length_s,
-        labels=np.full(len(starts_s), -1),
+        labels=unlabelled,
         classes=saved.classes,
         modalities=saved.scheme.names,
+    )
+    write_windows(
+        folder.windows / f"{recording.id}.safetensors",
+        RecordingWindows(
+            recording=recording.id,
+            subject=recording.subject,
+            starts_s=starts_s,
+            length_s=saved.config.windows.length_s,
+            classes=saved.classes,
+            modalities=saved.scheme.names,
+            labels=unlabelled,
+            fold=predictions.fold,
+            subsets=subsets,
+            fragility=predictions.fragility,
+            shapley=predictions.shapley,
+            z=embedded.z.numpy(),
+            embedding=embedding,
+        ),
     )
     return subsets
 

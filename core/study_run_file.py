@@ -59,11 +59,14 @@ class RunFile:
     @property
     def command(self) -> str:
         """How batch mode runs it."""
-        name = str(self.path)
-        quoted = f'"{name}"' if any(sign in name for sign in " &()'") else name
         output = self.path.with_name(f"{self.path.stem}_results")
-        results = f'"{output}"' if quoted != name else str(output)
-        return f"crossl-app --batch {quoted} --output {results}"
+        return f"crossl-app --batch {shell_quoted(self.path)} --output {shell_quoted(output)}"
+
+
+def shell_quoted(path: Path) -> str:
+    """A path as a shell takes it, in quotes where it needs them."""
+    text = str(path)
+    return f'"{text}"' if any(sign in text for sign in " &()'") else text
 
 
 def run_file_paths(path: Path) -> tuple[Path, Path, Path]:
@@ -76,12 +79,19 @@ def run_file_paths(path: Path) -> tuple[Path, Path, Path]:
 
 
 def export_run_file(
-    study: Study, path: Path, raters: Sequence[str], force: bool = False
+    study: Study,
+    path: Path,
+    raters: Sequence[str],
+    force: bool = False,
+    *,
+    engine: dict[str, Any] | None = None,
 ) -> RunFile:
     """Write the study as a run file.
 
     `raters` in order of preference: the states of a recording are those of the first who gave it
     any. 'Bad signal' counts where any of them marked it, or anybody where that is a consensus.
+    `engine` takes the place of the study's own settings of the engine. Without raters, which only
+    pretraining allows, no labels are written.
 
     Raises StudyError where the study cannot be said as a run file, ConfigError where its settings
     do not fit its labels, and OutputError where a file is there already, without `force`, or cannot
@@ -93,7 +103,7 @@ def export_run_file(
     there = [each for each in paths if each.exists()]
     if there and not force:
         raise OutputError(f"{there[0]}: there already; choose another name, or let it be replaced.")
-    export = _Export(study, path, raters)
+    export = _Export(study, path, raters, study.settings.engine if engine is None else engine)
     document = export.document()
     make_config(document, path.name)  # says what is wrong before anything is written
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -106,8 +116,11 @@ def export_run_file(
 class _Export:
     """What is written, gathered from the study once."""
 
-    def __init__(self, study: Study, path: Path, raters: Sequence[str]) -> None:
+    def __init__(
+        self, study: Study, path: Path, raters: Sequence[str], engine: dict[str, Any]
+    ) -> None:
         self._study = study
+        self._engine = engine
         self._folder = path.resolve().parent
         self._labels_name = run_file_paths(path)[1].name
         self.findings: list[Finding] = []
@@ -115,13 +128,14 @@ class _Export:
         if not self._recordings:
             raise StudyError("The study has no recordings yet; add some before it is exported.")
         self._raters = [_rater_named(study, name) for name in raters]
-        if not self._raters:
+        if not self._raters and engine.get("steps") != ["pretrain"]:
             raise StudyError("Say whose labels count: name a rater.")
         self._scheme = study.scheme
         self._refuse_what_tables_cannot_say()
         every = study.raters()
         consensus = any(rater.kind == "consensus" for rater in self._raters)
-        self._with_events = list(every) if consensus else self._raters
+        # Without raters anybody may say where a signal is bad.
+        self._with_events = list(every) if consensus or not self._raters else self._raters
         self._labels: dict[int, dict[int, RecordingLabels]] = {
             recording.id: {
                 rater.id: study.labels(recording.id, rater.id)
@@ -138,13 +152,13 @@ class _Export:
                     self._states[recording.id] = (rater, states)
                     self.chosen[recording.name] = rater.name
                     break
-        if not self._states:
+        if not self._states and self._raters:
             raise StudyError(
                 f"{listed([rater.name for rater in self._raters])} labelled no recording yet; "
                 "choose another rater."
             )
         bare = [r.name for r in self._recordings if r.id not in self._states]
-        if bare:
+        if bare and self._raters:
             self.findings.append(
                 note(
                     f"{counted(len(bare), 'recording')} without labels of these raters; batch "
@@ -169,21 +183,23 @@ class _Export:
 
     def document(self) -> dict[str, Any]:
         settings = self._study.settings
-        engine = {key: value for key, value in settings.engine.items() if key not in _OWN_KEYS}
+        engine = {key: value for key, value in self._engine.items() if key not in _OWN_KEYS}
         windows = engine.pop("windows", None) or {"length_s": self._scheme.epoch_s}
         modalities = engine.pop("modalities", "auto")
         start = engine.get("finetune", {}).get("from")
         if start:
             place = self._study.folder / Path(start).expanduser()
             engine["finetune"] = {**engine["finetune"], "from": self._relative(place)}
-        return {
+        document = {
             "schema_version": 1,
             "name": settings.name,
             **({"notes": settings.notes} if settings.notes else {}),
             "recordings": self._recordings_document(settings.recordings),
             "modalities": modalities,
             "windows": windows,
-            "labels": {
+        }
+        if self._raters:
+            document["labels"] = {
                 "kind": "table",
                 "pattern": self._labels_name,
                 "key_column": "recording",
@@ -195,9 +211,8 @@ class _Export:
                 "classes": [entry.name for entry in self._scheme.states],
                 "min_cover": settings.min_cover,
                 "csv": {"separator": ",", "decimal": ".", "header": True},
-            },
-            **engine,
-        }
+            }
+        return {**document, **engine}
 
     def _recordings_document(self, settings: dict[str, Any]) -> dict[str, Any]:
         names: dict[str, str] = {}  # of the sources, by their settings

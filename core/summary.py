@@ -76,19 +76,20 @@ class PooledFolds:
         """Predictions of the own model under every subset."""
         return pool([result.subsets for result in self.results])
 
-    def predictions(self) -> WindowPredictions:
-        """Every held-out window, by the fold that held it out."""
-        parts = [
-            WindowPredictions.from_subsets(result.predicted, result.class_shares, result.fold.name)
-            for result in self.results
-        ]
-        return WindowPredictions(
-            probabilities=np.concatenate([part.probabilities for part in parts]),
-            present=np.concatenate([part.present for part in parts]),
-            fragility=np.concatenate([part.fragility for part in parts]),
-            shapley=np.concatenate([part.shapley for part in parts]),
-            fold=np.concatenate([part.fold for part in parts]),
-        )
+    def predicted(self) -> SubsetPredictions:
+        """What the windows are said to be: adapted to the person where that was asked for."""
+        return pool([result.predicted for result in self.results])
+
+    def class_shares(self) -> np.ndarray:
+        """Shares of the classes in the training of each window's fold, (windows, classes)."""
+        sizes = [len(result.windows) for result in self.results]
+        return np.repeat([result.class_shares for result in self.results], sizes, axis=0)
+
+    def folds(self) -> np.ndarray:
+        """Name of the fold that held each window out, object (windows,)."""
+        sizes = [len(result.windows) for result in self.results]
+        names = np.array([result.fold.name for result in self.results], dtype=object)
+        return np.repeat(names, sizes)
 
 
 def evaluation_part(pooled: PooledFolds) -> dict[str, Any]:

@@ -19,17 +19,15 @@ from typing import Any
 
 from rich.console import Console
 
-from core.checkpoint import write_json
 from core.config import RunConfig, check_steps, load_run_file
-from core.errors import ConfigError, CrosslError, OutputError
+from core.errors import ConfigError, OutputError
 from core.find_recordings import field_names
 from core.modalities import AUTO, load_preset
-from core.progress import Cancelled, Progress, RunContext
+from core.progress import Progress, RunContext
 from core.run_folder import OURS, RunFolder
+from core.run_log import log, logging_to
 from crossl_app.exit_status import FAILED, INTERRUPTED, OK, SOME_FAILED, WRONG_COMMAND
 from crossl_app.progress_lines import ProgressLines
-
-log = logging.getLogger("crossl_app")
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def _run_and_report(
 ) -> int:
     """Run, and write the report whatever happens; returns the exit status."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    with _logging_to(folder.log), ProgressLines(errors) as lines, _stop_on_signal() as stop:
+    with logging_to(folder.log), ProgressLines(errors) as lines, _stop_on_signal() as stop:
 
         def take(progress: Progress) -> None:
             if progress.message:
@@ -88,8 +86,10 @@ def _run_and_report(
 
         context = RunContext(report=take, should_stop=stop.is_set)
         status = _run(command, config, folder, report, context)
+        from core.carry_out import write_report
+
         try:
-            _write(report, folder)
+            write_report(report, folder)
         except OutputError as error:
             _say(str(error))
             status = FAILED
@@ -153,56 +153,34 @@ def _run(
     context: RunContext,
 ) -> int:
     # torch takes seconds to import: after the command and the run file have been checked.
+    from core.carry_out import Outcome, carry_out
     from core.pipeline import run_study, start_report
     from core.scoring import score_files
 
     start_report(report, config)
-    try:
+
+    def work() -> None:
         if config is not None:
             assert command.run_file is not None
-            root = _data_root(command, config)
-            run_study(config, root, folder, report, context)
+            run_study(config, _data_root(command, config), folder, report, context)
         else:
             assert command.model is not None
             score_files(
                 command.model, command.files, folder, report, context, device=command.device
             )
-    except (Cancelled, KeyboardInterrupt):
-        report["status"] = "partial"
+
+    outcome = carry_out(work, report, folder)
+    if outcome is Outcome.INTERRUPTED:
         report["error"] = "interrupted; say --resume to go on"
         _say("interrupted: what was finished is kept; --resume goes on from there.")
         return INTERRUPTED
-    except ConfigError:
-        raise  # the run file is wrong after all: said like any wrong key, and no report
-    except CrosslError as error:
-        report["status"] = "error"
-        report["error"] = str(error)
-        _say(str(error))
-        return FAILED
-    except MemoryError:
-        report["status"] = "error"
-        report["error"] = (
-            "The memory of this machine is not enough. Look for a rate or a window length that is "
-            "far too large, or close other programs."
-        )
+    if outcome is Outcome.ERROR:
         _say(report["error"])
         return FAILED
-    except OSError as error:
-        report["status"] = "error"
-        report["error"] = f"{error.filename or folder.path}: {error.strerror or error}"
-        _say(report["error"])
-        return FAILED
-    except BaseException as error:
-        report["status"] = "error"
-        report["error"] = f"program error: {type(error).__name__}: {error}"
-        log.exception("program error")
-        _write(report, folder)
-        raise
-    failed = [entry for entry in report["recordings"] if entry["status"] == "failed"]
-    for entry in failed:
-        _say(f"{entry['id']}: {entry['error']}", level=logging.WARNING)
-    report["status"] = "partial" if failed else "success"
-    return SOME_FAILED if failed else OK
+    for entry in report["recordings"]:
+        if entry["status"] == "failed":
+            _say(f"{entry['id']}: {entry['error']}", level=logging.WARNING)
+    return SOME_FAILED if outcome is Outcome.PARTIAL else OK
 
 
 def _data_root(command: BatchCommand, config: RunConfig) -> Path:
@@ -214,38 +192,10 @@ def _data_root(command: BatchCommand, config: RunConfig) -> Path:
     return home / Path(config.data_root or ".").expanduser()
 
 
-def _write(report: dict[str, Any], folder: RunFolder) -> None:
-    from core.evaluate import as_json
-    from core.report import write_html
-
-    write_json(folder.report, as_json(report))
-    tables = {
-        entry["id"]: folder.predictions / f"{entry['id']}.csv" for entry in report["recordings"]
-    }
-    write_html(report, {key: path for key, path in tables.items() if path.exists()}, folder.html)
-
-
 def _say(message: str, level: int = logging.ERROR) -> None:
     """One line on stderr and in the log."""
     log.log(level, message)
     print(f"crossl-app: {message}", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    handler = logging.FileHandler(path, encoding="utf-8", delay=False)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    before = log.level, log.propagate
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(before[0])
-        log.propagate = before[1]
-        handler.close()
 
 
 @contextlib.contextmanager

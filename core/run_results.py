@@ -1,0 +1,240 @@
+"""The results of a run, read for looking at: recordings one by one, or all windows at once."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.config import LabelsBase, RunConfig, dump_config, make_config
+from core.errors import ConfigError, DataError, ModelError
+from core.evaluate import Evaluation, score
+from core.progress import RunContext
+from core.robustness import SubsetPredictions, pool
+from core.window_store import RecordingWindows, read_windows
+
+KEPT_RECORDINGS = 6
+"""Recordings whose windows stay in memory."""
+SCORED = "scored.json"
+"""Recordings that the finished model has scored later, as in a report's `recordings`."""
+
+
+@dataclass(frozen=True, eq=False)
+class AllWindows:
+    """The windows of all recordings of a run, one recording after the other.
+
+    Attributes
+    ----------
+    recordings, subjects: names of the recordings and whose they are, by number.
+    recording_index: int64 (windows,), into both. starts_s: float64 (windows,).
+    labels: int64 (windows,), -1 unlabelled. fold: object (windows,).
+    held_out: bool (windows,), predicted by a model that had not seen the subject.
+    subsets, fragility, shapley, embedding: as in RecordingWindows.
+    """
+
+    recordings: tuple[str, ...]
+    subjects: tuple[str, ...]
+    classes: tuple[str, ...]
+    modalities: tuple[str, ...]
+    length_s: float
+    recording_index: np.ndarray
+    starts_s: np.ndarray
+    labels: np.ndarray
+    fold: np.ndarray
+    held_out: np.ndarray
+    subsets: SubsetPredictions
+    fragility: np.ndarray
+    shapley: np.ndarray
+    embedding: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts_s)
+
+    @property
+    def subject(self) -> np.ndarray:
+        """Whose each window is, str (windows,)."""
+        return np.array(self.subjects, dtype=str)[self.recording_index]
+
+    def place(self, row: int) -> tuple[str, float]:
+        """Recording and start in seconds of a window."""
+        return self.recordings[int(self.recording_index[row])], float(self.starts_s[row])
+
+    def evaluation(
+        self, kept: tuple[int, ...] | None = None, seed: int = 0, resamples: int = 1000
+    ) -> Evaluation:
+        """Figures of the held-out windows under a subset of the modalities (None: all).
+
+        Raises DataError where no labelled window was held out: figures of people that the model
+        has seen are no test. KeyError where the subset was not asked.
+        """
+        tested = self.held_out & (self.labels >= 0)
+        if not tested.any():
+            raise DataError(
+                "The model has seen every labelled person: figures on them would be no test. Run "
+                "with the step 'evaluate', or label a person who was not trained on."
+            )
+        row = 0 if kept is None else self.subsets.kept.index(tuple(sorted(kept)))
+        return score(
+            self.labels[tested],
+            self.subject[tested],
+            self.classes,
+            probabilities=self.subsets.probabilities[row, tested],
+            seed=seed,
+            resamples=resamples,
+        )
+
+
+class RunResults:
+    """A folder that a run has written into: report, windows, model.
+
+    Attributes
+    ----------
+    report: the report's document; empty for a model that was brought in.
+    config: the settings; None where there are none that can be read.
+    classes, modalities: names, in the order of all arrays.
+    train_subjects, seen_subjects: whose labels, and whose signals, the final model has seen.
+    seen_files: fingerprints of the files that it has seen.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ModelError where the folder holds neither report nor model, or damaged ones."""
+        self.folder = folder
+        self.report: dict[str, Any] = _document(folder / "report.json") or {}
+        model = _document(folder / "model" / "model.json") or {}
+        if not self.report and not model:
+            raise ModelError(f"{folder}: neither a report nor a model is here.")
+        self.config = _config(self.report.get("config") or model.get("config"))
+        self.classes = tuple(model.get("classes") or self.report.get("classes") or ())
+        named = [str(m.get("name")) for m in model.get("modalities") or ()]
+        self.modalities = tuple(named or self.report.get("modalities") or ())
+        final = self.report.get("final") or {}
+        self.train_subjects = frozenset(final.get("train_subjects") or ())
+        self.seen_subjects = frozenset(final.get("pretrain_subjects") or ())
+        self.seen_files = frozenset((model.get("data") or {}).get("files") or ())
+        self.has_model = bool(model)
+        self.has_classifier = bool(model.get("fine_tuned"))
+        self._windows: OrderedDict[str, RecordingWindows] = OrderedDict()
+
+    @property
+    def scored(self) -> dict[str, dict[str, Any]]:
+        """Entries of recordings that were scored later, by id."""
+        return _document(self.folder / SCORED) or {}
+
+    def path_of(self, recording: str) -> Path:
+        """File with the windows of a recording, whether it is there or not."""
+        return self.folder / "windows" / f"{recording}.safetensors"
+
+    def recordings(self) -> tuple[str, ...]:
+        """Ids of the recordings that have windows, sorted."""
+        return tuple(sorted(path.stem for path in self.path_of("*").parent.glob("*.safetensors")))
+
+    def has(self, recording: str) -> bool:
+        return self.path_of(recording).is_file()
+
+    def windows(self, recording: str) -> RecordingWindows:
+        """The windows of a recording. Raises ModelError where there are none."""
+        if recording in self._windows:
+            self._windows.move_to_end(recording)
+            return self._windows[recording]
+        windows = read_windows(self.path_of(recording))
+        self._windows[recording] = windows
+        while len(self._windows) > KEPT_RECORDINGS:
+            self._windows.popitem(last=False)
+        return windows
+
+    def forget(self, recording: str) -> None:
+        """Read the windows of a recording anew next time: they were written again."""
+        self._windows.pop(recording, None)
+
+    def held_out(self, windows: RecordingWindows, files: Sequence[str] = ()) -> np.ndarray:
+        """Windows whose subject the model that predicted them has not seen, bool (windows,).
+
+        `files`: fingerprints of the recording's files, which tell of models from elsewhere.
+        Without evaluation, nobody is held out but locked subjects and people added later.
+        """
+        known = windows.subject in self.seen_subjects or bool(self.seen_files & set(files))
+        if not self.seen_subjects and not files:
+            known = True  # nothing is known of whom the model has seen
+        return windows.held_out | (not known)
+
+    def everything(
+        self,
+        context: RunContext,
+        labels: dict[str, np.ndarray] | None = None,
+        files: dict[str, tuple[str, ...]] | None = None,
+    ) -> AllWindows:
+        """All windows of all recordings, for figures over subjects and for maps.
+
+        `labels`: by recording, int64 (windows,), in place of those that the run saw. `files`: by
+        recording, fingerprints of its files. Raises DataError where there are no windows.
+        """
+        parts: list[RecordingWindows] = []
+        names = self.recordings()
+        for number, name in enumerate(names):
+            context.step("reading predictions", number, len(names))
+            part = read_windows(self.path_of(name))
+            if not parts or (
+                part.subsets.plan == parts[0].subsets.plan and part.classes == parts[0].classes
+            ):
+                parts.append(part)
+        if not parts:
+            raise DataError("This run has no predictions yet.")
+        own = labels or {}
+        prints = files or {}
+        return AllWindows(
+            recordings=tuple(part.recording for part in parts),
+            subjects=tuple(part.subject for part in parts),
+            classes=parts[0].classes,
+            modalities=parts[0].modalities,
+            length_s=parts[0].length_s,
+            recording_index=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+            starts_s=np.concatenate([part.starts_s for part in parts]),
+            labels=np.concatenate([own.get(part.recording, part.labels) for part in parts]),
+            fold=np.concatenate([part.fold for part in parts]),
+            held_out=np.concatenate(
+                [self.held_out(part, prints.get(part.recording, ())) for part in parts]
+            ),
+            subsets=pool([part.subsets for part in parts]),
+            fragility=np.concatenate([part.fragility for part in parts]),
+            shapley=np.concatenate([part.shapley for part in parts]),
+            embedding=np.concatenate([part.embedding for part in parts]),
+        )
+
+    def min_cover(self) -> float:
+        """Share of a window that labels must cover, as the run had it."""
+        labels = self.config.labels if self.config is not None else None
+        return labels.min_cover if labels is not None else LabelsBase().min_cover
+
+
+def settings_document(config: RunConfig) -> dict[str, Any]:
+    """All settings of a run without what names its recordings and labels, to be compared."""
+    document = dump_config(config)
+    for key in ("recordings", "labels", "name", "notes", "data_root", "schema_version"):
+        document.pop(key, None)
+    return document
+
+
+def _document(path: Path) -> dict[str, Any] | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}).") from None
+    if not isinstance(document, dict):
+        raise ModelError(f"{path}: not a file of crossl-app.")
+    return document
+
+
+def _config(document: Any) -> RunConfig | None:
+    if not isinstance(document, dict):
+        return None
+    try:
+        return make_config(document)
+    except ConfigError:
+        return None  # of another version: the results are still there to be looked at
