@@ -123,6 +123,7 @@ def test_the_output_folder_holds_what_was_promised_and_nothing_half_written(fini
         "report.html",
         "run.log",
         "predictions",
+        "windows",
         "model",
         "checkpoints",
     }
