@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,13 +165,14 @@ class RunResults:
     def everything(
         self,
         context: RunContext,
-        labels: dict[str, np.ndarray] | None = None,
-        files: dict[str, tuple[str, ...]] | None = None,
+        lay: Mapping[str, Callable[[RecordingWindows], np.ndarray]] | None = None,
+        files: Mapping[str, tuple[str, ...]] | None = None,
     ) -> AllWindows:
         """All windows of all recordings, for figures over subjects and for maps.
 
-        `labels`: by recording, int64 (windows,), in place of those that the run saw. `files`: by
-        recording, fingerprints of its files. Raises DataError where there are no windows.
+        `lay`: by recording, what gives its windows labels, int64 (windows,), in place of those that
+        the run saw. `files`: by recording, fingerprints of its files. Raises DataError where there
+        are no windows.
         """
         parts: list[RecordingWindows] = []
         names = self.recordings()
@@ -184,7 +185,7 @@ class RunResults:
                 parts.append(part)
         if not parts:
             raise DataError("This run has no predictions yet.")
-        own = labels or {}
+        own = lay or {}
         prints = files or {}
         return AllWindows(
             recordings=tuple(part.recording for part in parts),
@@ -194,7 +195,12 @@ class RunResults:
             length_s=parts[0].length_s,
             recording_index=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
             starts_s=np.concatenate([part.starts_s for part in parts]),
-            labels=np.concatenate([own.get(part.recording, part.labels) for part in parts]),
+            labels=np.concatenate(
+                [
+                    own[part.recording](part) if part.recording in own else part.labels
+                    for part in parts
+                ]
+            ),
             fold=np.concatenate([part.fold for part in parts]),
             held_out=np.concatenate(
                 [self.held_out(part, prints.get(part.recording, ())) for part in parts]

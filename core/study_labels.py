@@ -74,6 +74,17 @@ class StudyLabel:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A stretch of time that is to have one state; see `StudyLabel` for the fields."""
+
+    start_ns: int
+    end_ns: int
+    class_name: str
+    source: Source = "human"
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
 class Change:
     """Labels taken away and labels put in: one step of an edit."""
 
@@ -186,6 +197,26 @@ class RecordingLabels:
         if _same(touched, added):
             return Change()
         return Change(touched, tuple(sorted(added, key=_start)))
+
+    def painted_all(self, stretches: Sequence[Stretch]) -> Change:
+        """The change that gives each of several stretches its state, as one step."""
+        after = self
+        for stretch in stretches:
+            after = after.apply(
+                after.painted(
+                    stretch.start_ns,
+                    stretch.end_ns,
+                    stretch.class_name,
+                    stretch.source,
+                    stretch.confidence,
+                )
+            )
+        before = {label.id for label in self.states}
+        kept = {label.id for label in after.states}
+        return Change(
+            tuple(label for label in self.states if label.id not in kept),
+            tuple(label for label in after.states if label.id not in before),
+        )
 
     def with_event(
         self,

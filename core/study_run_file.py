@@ -12,7 +12,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -85,12 +85,14 @@ def export_run_file(
     force: bool = False,
     *,
     engine: dict[str, Any] | None = None,
+    only: Collection[str] | None = None,
 ) -> RunFile:
     """Write the study as a run file.
 
     `raters` in order of preference: the states of a recording are those of the first who gave it
     any. 'Bad signal' counts where any of them marked it, or anybody where that is a consensus.
-    `engine` takes the place of the study's own settings of the engine. Without raters, which only
+    `engine` takes the place of the study's own settings of the engine; `only` names the recordings
+    that are written, all when None. Without raters, which only
     pretraining allows, no labels are written.
 
     Raises StudyError where the study cannot be said as a run file, ConfigError where its settings
@@ -103,7 +105,7 @@ def export_run_file(
     there = [each for each in paths if each.exists()]
     if there and not force:
         raise OutputError(f"{there[0]}: there already; choose another name, or let it be replaced.")
-    export = _Export(study, path, raters, study.settings.engine if engine is None else engine)
+    export = _Export(study, path, raters, study.settings.engine if engine is None else engine, only)
     document = export.document()
     make_config(document, path.name)  # says what is wrong before anything is written
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -117,7 +119,12 @@ class _Export:
     """What is written, gathered from the study once."""
 
     def __init__(
-        self, study: Study, path: Path, raters: Sequence[str], engine: dict[str, Any]
+        self,
+        study: Study,
+        path: Path,
+        raters: Sequence[str],
+        engine: dict[str, Any],
+        only: Collection[str] | None,
     ) -> None:
         self._study = study
         self._engine = engine
@@ -127,6 +134,10 @@ class _Export:
         self._recordings = study.recordings()
         if not self._recordings:
             raise StudyError("The study has no recordings yet; add some before it is exported.")
+        if only is not None:
+            self._recordings = tuple(one for one in self._recordings if one.name in only)
+            if not self._recordings:
+                raise StudyError("No recording is chosen; choose at least one.")
         self._raters = [_rater_named(study, name) for name in raters]
         if not self._raters and engine.get("steps") != ["pretrain"]:
             raise StudyError("Say whose labels count: name a rater.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -64,6 +64,10 @@ class StudyRun:
         return self.folder / "run.json"
 
     @property
+    def report_path(self) -> Path:
+        return self.folder / "report.json"
+
+    @property
     def model(self) -> Path:
         return self.folder / "model"
 
@@ -91,7 +95,7 @@ class StudyRun:
 
     def report(self) -> dict[str, Any] | None:
         """Its report; None where there is none yet. Raises ModelError where it is damaged."""
-        path = self.folder / "report.json"
+        path = self.report_path
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -146,6 +150,7 @@ def create_run(
     engine: dict[str, Any],
     raters: Sequence[str],
     *,
+    only: Collection[str] | None = None,
     who: str = "",
     reuse: StudyRun | None = None,
 ) -> StudyRun:
@@ -156,6 +161,7 @@ def create_run(
     engine: the run file without recordings and labels, as `StudySettings.engine`.
     raters: whose labels count, in order of preference; may be empty where `steps` is pretraining
         alone.
+    only: names of the recordings that take part; all when None.
     reuse: a run whose pretraining is taken over wherever settings, recordings and folds are the
         same, so that only heads are trained; where they are not, it is done anew.
 
@@ -168,7 +174,7 @@ def create_run(
         created_at=now_text(), created_by=who, raters=tuple(raters),
     )  # fmt: skip
     try:
-        export_run_file(study, run.run_file, raters, engine=engine)
+        export_run_file(study, run.run_file, raters, engine=engine, only=only)
         run.config()
         if reuse is not None:
             _take_over_pretraining(reuse, run)

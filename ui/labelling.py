@@ -6,7 +6,7 @@ on the disk, or said not to be, when its method returns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from core.study_labels import (
     EpochGrid,
     RecordingLabels,
     Source,
+    Stretch,
     StudyLabel,
     make_grid,
     to_ns,
@@ -382,6 +383,10 @@ class Labelling(QObject):
             start, end, class_name, source, None, self._grid.epoch_ns, self._grid.offset_ns
         )
         return self._do(change, self._what(class_name, first, last))
+
+    def accept(self, stretches: Sequence[Stretch], what: str) -> bool:
+        """Give stretches the states that a model says, as one step; whether that was allowed."""
+        return self._do(self.labels.painted_all(stretches), what)
 
     def fill_to_next(self) -> None:
         """Give the unlabelled epochs from the cursor to the next label the state that comes
