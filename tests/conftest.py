@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +202,39 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallStudy, 
     status = study.run(output)
     assert status == 0
     return study, output
+
+
+RATER = "who labelled"
+"""Whose labels the trained study has."""
+
+
+@pytest.fixture(scope="session")
+def trained_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of the small recordings with one finished run. Tests only read it; those that write
+    take a copy by `study_copy`."""
+    from core.device import torch_session  # noqa: F401 (torch is loaded once, here)
+    from core.progress import RunContext
+    from core.study import Study
+    from core.study_creation import create_study
+    from core.study_plan import plan_from_run_file
+    from core.study_runs import create_run
+    from core.train_run import train
+
+    base = tmp_path_factory.mktemp("trained")
+    small = SmallStudy(base / "files")
+    folder = base / "study"
+    plan = plan_from_run_file(small.run_file, folder, context=RunContext())
+    scheme = replace(plan.scheme, epoch_s=2.0)
+    create_study(replace(plan, scheme=scheme, rater=RATER, copy_recordings=True), RunContext())
+    study = Study.open(folder)
+    engine = {**study.settings.engine, "threads": 1, "predict": {"keep_embeddings": True}}
+    run = create_run(study, "First run", engine, [RATER])
+    assert train(run, RunContext()).state == "finished"
+    study.close()
+    return folder
+
+
+@pytest.fixture
+def study_copy(trained_study: Path, tmp_path: Path) -> Path:
+    """A copy of the trained study, free to be changed by the test."""
+    return Path(shutil.copytree(trained_study, tmp_path / "trained"))
