@@ -126,7 +126,7 @@ def score_recordings(
                 note: list[Finding] = []
                 if saved.config.predict.adapt_to_subject:
                     own = [other for _, other in opened if other.subject == recording.subject]
-                    scaling, note = _own_scaling(own, saved, context)
+                    scaling, note = own_scaling(own, saved, context)
                 done.append(_score(recording, saved, scaling, note, entry, folder, context))
             except CrosslError as error:
                 entry.update(status="failed", error=str(error))
@@ -303,7 +303,7 @@ def _inputs(block: WindowBlock, rows: slice, scaling: Scaling) -> dict[str, np.n
     return {name: scaling.apply(name, values[rows]) for name, values in block.signals.items()}
 
 
-def _own_scaling(
+def own_scaling(
     recordings: Sequence[Recording], saved: SavedModel, context: RunContext
 ) -> tuple[Scaling, list[Finding]]:
     """Scaling by all windows of a subject's recordings, read once through; and what to say of it.
