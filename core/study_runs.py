@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from core.atomic_file import write_atomically
-from core.config import RunConfig, load_run_file, safe_file_name
+from core.config import RunConfig, check_steps, load_run_file, safe_file_name
 from core.errors import ModelError, OutputError, StudyError
 from core.study import Study
 from core.study_file import now_text
@@ -100,9 +100,11 @@ class StudyRun:
             document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{path}: the report cannot be read ({error}).") from None
-        return document if isinstance(document, dict) else None
+        if not isinstance(document, dict):
+            raise ModelError(f"{path}: the report cannot be read (no report of crossl-app).")
+        return document
 
     def batch_command(self, output: Path | None = None) -> str:
         """How batch mode repeats it: the same numbers on the same machine."""
@@ -115,7 +117,8 @@ def runs_of(study_folder: Path) -> tuple[StudyRun, ...]:
     """All runs of a study, the newest first; folders that are none are passed over."""
     found = []
     for path in sorted((study_folder / RUNS).glob(f"*/{DESCRIPTION}")):
-        run = read_run(path.parent)
+        # A hidden folder is one whose removal was cut short.
+        run = read_run(path.parent) if not path.parent.name.startswith(".") else None
         if run is not None:
             found.append(run)
     return tuple(sorted(found, key=lambda run: (run.created_at, run.name), reverse=True))
@@ -140,7 +143,7 @@ def read_run(folder: Path) -> StudyRun | None:
             created_by=str(document.get("created_by") or ""),
             raters=tuple(map(str, document.get("raters") or ())),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -168,6 +171,7 @@ def create_run(
     Raises StudyError or ConfigError where the study or the settings do not allow it, OutputError
     where the folder cannot be written.
     """
+    _refuse_read_only(study)
     folder = _new_folder(study.folder, title)
     run = StudyRun(
         folder, title.strip() or folder.name, "train", "waiting",
@@ -175,21 +179,26 @@ def create_run(
     )  # fmt: skip
     try:
         export_run_file(study, run.run_file, raters, engine=engine, only=only)
-        run.config()
+        check_steps(run.config())
         if reuse is not None:
             _take_over_pretraining(reuse, run)
         _write(run)
+        study.note(who, "", "run made", run.title)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    study.note(who, "", "run made", run.title)
     return run
 
 
 def import_model(study: Study, source: Path, title: str, who: str = "") -> StudyRun:
-    """Bring a model folder in as a run. Raises ModelError where it is none, OutputError."""
+    """Bring a model folder in as a run.
+
+    `source`: the model's folder, or that of a run with a model in it. Raises ModelError where it is
+    none, StudyError where the study is read-only, OutputError where it cannot be written.
+    """
     from core.saved_model import load_model
 
+    _refuse_read_only(study)
     place = source if (source / MODEL_FILES[0]).is_file() else source / "model"
     load_model(place)
     folder = _new_folder(study.folder, title)
@@ -202,12 +211,12 @@ def import_model(study: Study, source: Path, title: str, who: str = "") -> Study
         for name in MODEL_FILES:
             write_atomically(run.model / name, (place / name).read_bytes())
         _write(run)
+        study.note(who, "", "model brought in", f"{run.title}: {source}")
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):
             raise OutputError(f"{folder}: cannot be written ({error.strerror}).") from error
         raise
-    study.note(who, "", "model brought in", f"{run.title}: {source}")
     return run
 
 
@@ -226,6 +235,7 @@ def export_model(run: StudyRun, target: Path, force: bool = False) -> Path:
 def set_state(run: StudyRun, state: RunState, error: str = "") -> StudyRun:
     """Note how far a run is. Raises OutputError."""
     now = now_text()
+    run = read_run(run.folder) or run  # it may have been given another title meanwhile
     changed = replace(
         run,
         state=state,
@@ -239,6 +249,7 @@ def set_state(run: StudyRun, state: RunState, error: str = "") -> StudyRun:
 
 def rename_run(run: StudyRun, title: str) -> StudyRun:
     """Give a run another title; its folder keeps its name. Raises OutputError."""
+    run = read_run(run.folder) or run  # it may be further meanwhile
     renamed = replace(run, title=title.strip() or run.title)
     _write(renamed)
     return renamed
@@ -246,8 +257,10 @@ def rename_run(run: StudyRun, title: str) -> StudyRun:
 
 def delete_run(study: Study, run: StudyRun, who: str = "") -> None:
     """Remove a run with everything in it. Raises StudyError, OutputError."""
-    if study.read_only:
-        raise StudyError(study.why_read_only)
+    _refuse_read_only(study)
+    now = read_run(run.folder)
+    if now is not None and now.state == "running":
+        raise StudyError(f"{now.title}: this run is going on; stop it before it is deleted.")
     gone = run.folder.with_name(f".{run.name}.gone")
     try:
         # Renamed first: a removal that is cut short leaves no half run in the list.
@@ -270,6 +283,11 @@ def recover_runs(study_folder: Path) -> tuple[StudyRun, ...]:
     )
 
 
+def _refuse_read_only(study: Study) -> None:
+    if study.read_only:
+        raise StudyError(study.why_read_only)
+
+
 def _take_over_pretraining(reuse: StudyRun, run: StudyRun) -> None:
     """Checkpoints of pretraining; each holds the fingerprint that tells whether it fits."""
     for path in sorted((reuse.folder / "checkpoints").glob("pretrain-*.safetensors")):
@@ -284,7 +302,8 @@ def _take_over_pretraining(reuse: StudyRun, run: StudyRun) -> None:
 def _new_folder(study_folder: Path, title: str) -> Path:
     """A new empty folder for a run."""
     runs = study_folder / RUNS
-    taken = [int(x.name[:3]) for x in runs.glob("*") if x.name[:3].isdigit()]
+    numbers = [path.name.split("_")[0] for path in runs.glob("*")]
+    taken = [int(number) for number in numbers if number.isdecimal()]
     name = f"{max(taken, default=0) + 1:03d}_{safe_file_name(title.strip() or 'run')[:60]}"
     try:
         (runs / name).mkdir(parents=True)
