@@ -52,7 +52,9 @@ def growth_point(
     from core.budget_curve import budget_curve
 
     with_labels = {
-        subjects[name] for name, values in labels.items() if name in subjects and (values >= 0).any()
+        subjects[name]
+        for name, values in labels.items()
+        if name in subjects and (values >= 0).any()
     }
     if len(with_labels) < 2:
         raise DataError(

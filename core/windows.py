@@ -36,18 +36,12 @@ def window_starts(
     out, but not those in a stretch where one modality is bad. `hop_s` replaces the configured hop.
     Raises RecordingError where not one window fits.
     """
-    hop = hop_s or windows.step_s
-    anchor = 0.0
-    if windows.anchor == "labels" and first_label_s is not None:
-        anchor = first_label_s - hop * np.floor((first_label_s + TOLERANCE_S) / hop)
-    room = recording.duration_s - windows.length_s - anchor
-    count = int(np.floor((room + TOLERANCE_S) / hop)) + 1
-    if count < 1:
+    starts = grid_starts(recording.duration_s, windows, first_label_s, hop_s)
+    if not len(starts):
         raise RecordingError(
             f"{_name(recording)}: the recording lasts {recording.duration_s:g} s, shorter than a "
             f"window of {windows.length_s:g} s; use a shorter windows.length_s."
         )
-    starts = np.maximum(anchor + hop * np.arange(count), 0.0)
     for stretch in recording.excluded:
         if stretch.modality is not None:
             continue  # missing in that modality: `presence` finds it
@@ -58,6 +52,22 @@ def window_starts(
     if not len(starts):
         raise RecordingError(f"{_name(recording)}: every window touches an excluded stretch.")
     return starts
+
+
+def grid_starts(
+    duration_s: float,
+    windows: WindowsConfig,
+    first_label_s: float | None = None,
+    hop_s: float | None = None,
+) -> np.ndarray:
+    """The whole grid, float64 seconds, rising; empty where not one window fits."""
+    hop = hop_s or windows.step_s
+    anchor = 0.0
+    if windows.anchor == "labels" and first_label_s is not None:
+        anchor = first_label_s - hop * np.floor((first_label_s + TOLERANCE_S) / hop)
+    room = duration_s - windows.length_s - anchor
+    count = max(int(np.floor((room + TOLERANCE_S) / hop)) + 1, 0)
+    return np.maximum(anchor + hop * np.arange(count), 0.0)
 
 
 def _name(recording: Recording) -> str:

@@ -58,6 +58,20 @@ class ContextMenus(QObject):
         menu.addAction(self._registry.action("label.fill"))
         menu.popup(place)
 
+    def for_window(self, place: QPoint) -> None:
+        """Accept or correct the prediction at the cursor."""
+        labelling = self._session.labelling
+        if labelling.scheme is None:
+            return
+        menu = self._menu()
+        menu.addAction(self._registry.action("predict.accept"))
+        menu.addSeparator()
+        for entry in labelling.scheme.states:
+            menu.addAction(entry.name).triggered.connect(partial(labelling.give, entry.name))
+        menu.addSeparator()
+        menu.addAction(self._registry.action("label.clear"))
+        menu.popup(place)
+
     def for_stretch(self, time_s: float, modality: str, place: QPoint) -> None:
         """Labels, events, bad signal and marks for the selection, or for the place."""
         labelling = self._session.labelling

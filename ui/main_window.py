@@ -7,7 +7,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QListWidgetItem,
     QMainWindow,
     QStackedWidget,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -33,8 +34,11 @@ from ui.help_commands import HelpCommands
 from ui.jobs import LatestJob
 from ui.label_actions import LabelActions
 from ui.label_palette import LabelPalette
+from ui.learning_part import LearningPart
 from ui.menus import MainMenus
 from ui.messages import show_error
+from ui.page_bar import PageBar
+from ui.predicting import Predicting
 from ui.preferences import PreferenceStore, RecentStudy
 from ui.rater_commands import RaterCommands
 from ui.recording_page import RecordingPage
@@ -91,13 +95,11 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1440, 900)
 
-        self.page = RecordingPage(session)
+        self.predicting = Predicting(session, self)
+        self.page = RecordingPage(session, self.predicting)
         self.view, self.strip = self.page.view, self.page.strip
         self.welcome = WelcomePage()
-        self._pages = QStackedWidget()
-        self._pages.addWidget(self.welcome)
-        self._pages.addWidget(self.page)
-        self.setCentralWidget(self._pages)
+        self._make_centre()
         self.registry = ActionRegistry(self)
         self._appearance = appearance or Appearance(application(), self)
         self.commands = StudyCommands(
@@ -108,6 +110,10 @@ class MainWindow(QMainWindow):
         self.help = HelpCommands(session, self.registry, self._preferences, self)
         self.status = StatusLine(session, self.statusBar())
         self._make_docks()
+        self.learning = LearningPart(
+            *(session, self.page, self.page_bar, self._pages, self.registry, self._preferences),
+            *(self.predicting, self, self.palette_dock),
+        )
         self._make_commands()
         self._menus = MainMenus(self, self.registry)
         self._context_menus = ContextMenus(session, self.registry, self)
@@ -127,6 +133,27 @@ class MainWindow(QMainWindow):
         QTimer.singleShot(0, self, self._say_preferences)
 
     # -- parts
+
+    def _make_centre(self) -> None:
+        tr = self.tr
+        self.page_bar = PageBar(
+            (
+                ("recording", tr("Recording")),
+                ("train", tr("Train")),
+                ("evaluation", tr("Evaluation")),
+                ("sensors", tr("Sensors")),
+            )
+        )
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self.welcome)
+        self._pages.addWidget(self.page)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.page_bar)
+        column.addWidget(self._pages, 1)
+        self.setCentralWidget(centre)
 
     def _make_docks(self) -> None:
         self.panel = StudyPanel()
@@ -196,6 +223,7 @@ class MainWindow(QMainWindow):
                 partial(self._toggle_dock, dock), group=group)  # fmt: skip
         self._full = add("view.full", tr("F&ull screen"), "F11", self._show_full, group=group,
                          checkable=True)  # fmt: skip
+        self.learning.add_commands()
         self.help.add_commands()
         leave = add("file.quit", tr("&Quit"), QKeySequence.StandardKey.Quit, self.close,
                     group=tr("File"))  # fmt: skip
@@ -222,6 +250,7 @@ class MainWindow(QMainWindow):
         self.page.event_menu_requested.connect(self._context_menus.for_event)
         self.page.epoch_menu_requested.connect(self._context_menus.for_epoch)
         self.page.stretch_menu_requested.connect(self._context_menus.for_stretch)
+        self.page.window_menu_requested.connect(self._show_window_menu)
         self.page.drawn.connect(self._note_page_length)
         self.status.findings.clicked.connect(self.commands.show_findings)
         self._list.currentItemChanged.connect(self._on_chosen)
@@ -250,10 +279,12 @@ class MainWindow(QMainWindow):
         commands.save_elsewhere_wanted.connect(self.exchange.save_labels_elsewhere)
         commands.unpack_wanted.connect(self.exchange.unpack)
         self.exchange.unpacked.connect(session.open_study)
-        for group in (commands, self.exchange, self.rater_commands, self.status):
+        groups = (commands, self.exchange, self.rater_commands, *self.learning.groups)
+        for group in (*groups, self.status):
             group.failed.connect(self._show_error)
-        for group in (commands, self.exchange, self.rater_commands):
+        for group in groups:
             group.said.connect(self.status.say)
+        self.predicting.failed.connect(self._show_error)
         panel, palette = self.panel, self.palette_panel
         panel.recording_chosen.connect(session.choose)
         panel.rater_chosen.connect(commands.choose_rater)
@@ -383,6 +414,10 @@ class MainWindow(QMainWindow):
         if any(known.id == entry.id for known in self._session.recordings):
             self.panel.set_recording(row)
 
+    def _show_window_menu(self, row: int, place: QPoint) -> None:
+        self.learning.predicts.go_to_row(row)
+        self._context_menus.for_window(place)
+
     def _show_current(self) -> None:
         labelling = self._session.labelling
         if labelling.scheme is None or not labelling.grid.epochs:
@@ -411,19 +446,27 @@ class MainWindow(QMainWindow):
             self.page.problem.setText(problem)
             self.page.problem.setVisible(bool(problem))
             at_welcome = results is None and session.study is None
-            self._pages.setCurrentIndex(0 if at_welcome else 1)
+            self._show_centre(at_welcome)
             self.panel.set_current(None)
             self.commands.show_state()
             return
-        self._pages.setCurrentIndex(1)
+        self._show_centre(False)
         self.panel.set_current(shown.entry.id if shown.entry is not None else None)
         self.commands.show_state()
         self._show_counts()
         if shown.entry is not None:
-            self.view.plot.setFocus()
+            if self._pages.currentWidget() is self.page:
+                self.view.plot.setFocus()
             if shown.recording is None:
                 self._show_recordings()  # a file may have vanished meanwhile
         self.shown.emit()
+
+    def _show_centre(self, at_welcome: bool) -> None:
+        """The welcome page, or the page that was looked at last."""
+        if at_welcome:
+            self._pages.setCurrentIndex(0)
+        elif self._pages.currentIndex() == 0:
+            self.learning.show_page("recording")
 
     def _show_title(self) -> None:
         parts = ["crossl-app"]
@@ -577,6 +620,7 @@ class MainWindow(QMainWindow):
         self.rater_commands.shut_down()
         for dialog in self.findChildren(QDialog):
             dialog.close()  # each ends its own work
+        self.learning.shut_down()
         self.page.shut_down()
         self._session.shut_down()
         super().closeEvent(event)

@@ -7,7 +7,7 @@ makes views and figures from what the run has kept.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from core.errors import CrosslError, ModelError
 from core.progress import RunContext
 from core.run_results import AllWindows, RunResults
+from core.study import StudyRecording
 from core.study_labels import StudyLabel
 from core.study_runs import StudyRun, runs_of
 from core.window_store import RecordingWindows
@@ -46,6 +47,8 @@ class Predicting(QObject):
     """The same windows seen otherwise: modalities, threshold, labels."""
     everything_changed = Signal()
     """The windows of all recordings have been read, or are out of date."""
+    everything_relabelled = Signal()
+    """The same windows of all recordings have other labels."""
     failed = Signal(object)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
@@ -155,7 +158,7 @@ class Predicting(QObject):
         """Read the chosen run's windows again: more recordings were scored."""
         if self._results is not None and self._windows is not None:
             self._results.forget(self._windows.recording)
-        self._forget_everything()
+        self.forget_everything()
         self._on_shown()
         self.run_changed.emit()
 
@@ -226,7 +229,7 @@ class Predicting(QObject):
         self._results = results
         if self.modalities != before:
             self._kept = None
-        self._forget_everything()
+        self.forget_everything()
         self._on_shown()
         self.run_changed.emit()
 
@@ -265,8 +268,10 @@ class Predicting(QObject):
         labelling = self._session.labelling
         if self._session.study is None or labelling.journal is None:
             return windows.labels
-        cover = self._session.study.settings.min_cover
-        return _laid(labelling.labels.states, cover, windows)
+        states = labelling.labels.states
+        if not states:  # who has not labelled here yet compares with those whom the run learnt from
+            states = self._states_of(labelling.journal.recording, self._raters_of_run())
+        return _laid(states, self._session.study.settings.min_cover, windows)
 
     def _make_view(self) -> None:
         windows = self._windows
@@ -294,7 +299,7 @@ class Predicting(QObject):
     def _renew_labels(self) -> None:
         if self._windows is None:
             return
-        self._everything = None  # read again when it is wanted
+        self._relabel_shown()
         self._renew_view()
 
     def _take_answer(self, answer: _Answer) -> None:
@@ -304,35 +309,107 @@ class Predicting(QObject):
 
     # -- all recordings
 
-    def _forget_everything(self) -> None:
+    def labels_for_learning(self) -> dict[str, np.ndarray]:
+        """By recording, the labels of whoever labels now, or else of the run's raters, on the
+        windows of `everything`: what a head is to learn from next."""
+        return self._laid_labels([*self._name_of_rater(), *self._raters_of_run()])
+
+    def labels_of_rater(self) -> dict[str, np.ndarray]:
+        """By recording, the labels of whoever labels now, on the windows of `everything`."""
+        return self._laid_labels(self._name_of_rater())
+
+    def _name_of_rater(self) -> list[str]:
+        return [self._session.rater.name] if self._session.rater is not None else []
+
+    def _laid_labels(self, names: list[str]) -> dict[str, np.ndarray]:
+        """Labels of the first of these raters who labelled a recording, on all windows."""
+        everything, study = self._everything, self._session.study
+        if everything is None:
+            return {}
+        found = {}
+        ends = np.searchsorted(
+            everything.recording_index, np.arange(len(everything.recordings) + 1)
+        )
+        entries = {entry.name: entry for entry in self._session.recordings}
+        for number, name in enumerate(everything.recordings):
+            rows = slice(int(ends[number]), int(ends[number + 1]))
+            states: tuple[StudyLabel, ...] = ()
+            if study is not None and name in entries:
+                states = self._states_of(entries[name], names)
+            cover = study.settings.min_cover if study is not None else 0.5
+            found[name] = labels_on_windows(
+                states, everything.classes, everything.starts_s[rows], everything.length_s, cover
+            )
+        return found
+
+    def forget_everything(self) -> None:
+        """Read all windows again when they are wanted: labels of several recordings changed."""
         self._reading.drop()
         self._everything = None
         self.everything_changed.emit()
         if self._wants_everything and self._results is not None:
             self.want_everything()
 
+    def _raters_of_run(self) -> list[str]:
+        return list(self._run.raters) if self._run is not None else []
+
+    def _states_of(self, entry: StudyRecording, names: list[str]) -> tuple[StudyLabel, ...]:
+        """The states of the first of these raters who gave the recording any, as a run takes
+        them."""
+        study, labelling = self._session.study, self._session.labelling
+        assert study is not None
+        known = {rater.name: rater for rater in study.raters()}
+        journal = labelling.journal
+        for name in dict.fromkeys(names):
+            if journal is not None and (journal.recording.id, journal.rater.name) == (
+                entry.id,
+                name,
+            ):
+                states = labelling.labels.states
+            elif name in known:
+                states = study.labels(entry.id, known[name].id).states
+            else:
+                continue
+            if states:
+                return states
+        return ()
+
     def _labels_by_recording(self) -> dict[str, _LabelsOf]:
-        """Of each recording, the states of the first of the run's raters who gave it any, or else
-        of whoever labels now; in the order in which the run took them."""
+        """Of each recording, the labels that figures stand on: those of the run's raters, or else
+        of whoever labels now."""
         study = self._session.study
         if study is None:
             return {}
-        raters = {rater.name: rater for rater in study.raters()}
-        cover = study.settings.min_cover
-        names = list(self._run.raters) if self._run is not None else []
+        names = self._raters_of_run()
         if self._session.rater is not None:
             names.append(self._session.rater.name)
-        chosen = [raters[name] for name in dict.fromkeys(names) if name in raters]
-        found = {}
-        for entry in self._session.recordings:
-            states: tuple[StudyLabel, ...] = ()
-            for rater in chosen:
-                states = study.labels(entry.id, rater.id).states
-                if states:
-                    break
-            files = tuple(file.fingerprint for file in entry.files)
-            found[entry.name] = _LabelsOf(partial(_laid, states, cover), files)
-        return found
+        cover = study.settings.min_cover
+        return {
+            entry.name: _LabelsOf(
+                partial(_laid, self._states_of(entry, names), cover),
+                tuple(file.fingerprint for file in entry.files),
+            )
+            for entry in self._session.recordings
+        }
+
+    def _relabel_shown(self) -> None:
+        """Other labels of the shown recording among all windows."""
+        everything, windows, study = self._everything, self._windows, self._session.study
+        shown = self._session.shown
+        if everything is None or windows is None or study is None:
+            return
+        if shown is None or shown.entry is None or windows.recording not in everything.recordings:
+            return
+        number = everything.recordings.index(windows.recording)
+        names = self._raters_of_run()
+        if self._session.rater is not None:
+            names.append(self._session.rater.name)
+        rows = everything.recording_index == number
+        labels = everything.labels.copy()
+        labels[rows] = _laid(self._states_of(shown.entry, names), study.settings.min_cover, windows)
+        if not np.array_equal(labels, everything.labels):
+            self._everything = replace(everything, labels=labels)
+            self.everything_relabelled.emit()
 
     def _take_everything(self, everything: AllWindows) -> None:
         self._everything = everything

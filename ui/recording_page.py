@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QSizePolicy,
+    QSpinBox,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -23,19 +24,23 @@ from ui.agreement_strip import AgreementStrip
 from ui.epoch_layer import EpochLayer
 from ui.event_layer import EventLayer
 from ui.labelling import Labelling, Selection
+from ui.modality_switches import ModalitySwitches
 from ui.overview_bar import OverviewBar
-from ui.prediction_strip import PredictionStrip
+from ui.predicting import Predicting
+from ui.prediction_strip import ROWS, PredictionStrip
 from ui.recording_view import RecordingView
 from ui.session import Session, Shown
+from ui.shapley_lane import ShapleyLane
 from ui.spectrogram_lane import SpectrogramLane
 from ui.step_strip import StepStrip
+from ui.subset_lane import SubsetLane
 from ui.time_plot import clock_text
 
 SECONDS_AT_FIRST = 30.0
 WINDOWS_AT_FIRST = 10
 PAGES_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 12 * 3600, 24 * 3600)
-HEIGHTS_PX = (560, 150, 110, 70, 190)
-"""Of traces, spectrogram, label strip, other raters and predictions, at first."""
+HEIGHTS_PX = (480, 150, 110, 70, 220, 150, 110)
+"""Of traces, spectrogram, label strip, other raters, predictions, subsets and shares, at first."""
 _NO_SCHEME_EPOCH_S = 30.0
 
 
@@ -49,11 +54,16 @@ class RecordingPage(QWidget):
     event_menu_requested = Signal(object, QPoint)
     epoch_menu_requested = Signal(int, QPoint)
     stretch_menu_requested = Signal(float, str, QPoint)
+    window_menu_requested = Signal(int, QPoint)
+    """A menu is wanted for a window of the run that is looked at, by its row."""
     failed = Signal(object)
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, predicting: Predicting, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._session = session
+        self._predicting = predicting
         self._labelling: Labelling = session.labelling
         self._page_s = SECONDS_AT_FIRST
         self._time_mode = "elapsed"
@@ -70,14 +80,39 @@ class RecordingPage(QWidget):
         self.agreement = AgreementStrip()
         self.spectrogram = SpectrogramLane()
         self.strip = PredictionStrip()
+        self.switches = ModalitySwitches()
+        self.subsets = SubsetLane()
+        self.shares = ShapleyLane()
         self.epochs = EpochLayer()
         self.events = EventLayer()
         self.view.plot.addItem(self.epochs, ignoreBounds=True)
         self.view.plot.addItem(self.events, ignoreBounds=True)
-        self._lanes = (self.steps, self.agreement, self.spectrogram, self.strip)
+        self._lanes = (
+            self.steps,
+            self.agreement,
+            self.spectrogram,
+            self.strip,
+            self.subsets,
+            self.shares,
+        )
         for lane in self._lanes:
             lane.link_to(self.view.plot)
-        self.spectrogram.hide()
+        for lane in (self.spectrogram, self.switches, self.subsets, self.shares):
+            lane.hide()
+        self._wants_subsets = False
+        self._wants_shares = False
+        self.run_choice = QComboBox()
+        self.run_choice.setAccessibleName(self.tr("Run whose predictions are shown"))
+        self.run_choice.setToolTip(self.tr("Whose predictions are shown: a run of this study"))
+        self.run_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.threshold = QSpinBox()
+        self.threshold.setRange(0, 99)
+        self.threshold.setSuffix(" %")
+        self.threshold.setSpecialValueText(self.tr("never"))
+        self.threshold.setAccessibleName(self.tr("Unsure below"))
+        self.threshold.setToolTip(
+            self.tr("Leave windows unassigned whose confidence is below this")
+        )
         self.page_choice = QComboBox()
         self.page_choice.setAccessibleName(self.tr("Length of a page"))
         self.page_choice.setToolTip(self.tr("How much time is on the screen (Ctrl+1: one page)"))
@@ -97,12 +132,26 @@ class RecordingPage(QWidget):
         # A long position must not make the window wider.
         self.where.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         head.addWidget(self.where, 1)
+        self._predictions_head = QWidget()
+        of_predictions = QHBoxLayout(self._predictions_head)
+        of_predictions.setContentsMargins(0, 0, 0, 0)
+        for text, part in (
+            (self.tr("P&redictions"), self.run_choice),
+            (self.tr("U&nsure below"), self.threshold),
+        ):
+            label = QLabel(text)
+            label.setBuddy(part)
+            of_predictions.addWidget(label)
+            of_predictions.addWidget(part)
+        head.addWidget(self._predictions_head)
         says = QLabel(self.tr("&Page"))
         says.setBuddy(self.page_choice)
         head.addWidget(says)
         head.addWidget(self.page_choice)
         self._drawing = QSplitter(Qt.Orientation.Vertical)
-        for part in (self.view, self.spectrogram, self.steps, self.agreement, self.strip):
+        for part in (self.view, self.spectrogram, self.steps, self.agreement):
+            self._drawing.addWidget(part)
+        for part in (self.strip, self.subsets, self.shares):
             self._drawing.addWidget(part)
         self._drawing.setStretchFactor(0, 1)  # more room is for the traces
         self._drawing.setChildrenCollapsible(False)
@@ -113,6 +162,7 @@ class RecordingPage(QWidget):
         column.addLayout(head)
         column.addWidget(self.problem)
         column.addWidget(self.overview)
+        column.addWidget(self.switches)
         column.addWidget(self._drawing, 1)
 
     def _connect(self) -> None:
@@ -149,6 +199,21 @@ class RecordingPage(QWidget):
         events.event_edit_requested.connect(self.event_menu_requested)
         self.page_choice.activated.connect(self._on_page_chosen)
         self.spectrogram.failed.connect(self.failed)
+        predicting = self._predicting
+        predicting.windows_changed.connect(self._show_windows)
+        predicting.view_changed.connect(self._show_predictions)
+        predicting.runs_changed.connect(self._show_runs)
+        predicting.run_changed.connect(self._show_runs)
+        self.run_choice.activated.connect(self._on_run_chosen)
+        self.threshold.valueChanged.connect(self._on_threshold)
+        self.switches.kept_changed.connect(predicting.set_kept)
+        self.subsets.subset_chosen.connect(predicting.set_kept)
+        for lane in (self.strip, self.subsets, self.shares):
+            lane.went_to.connect(self.go_to_time)
+        for lane in (self.strip, self.subsets, self.shares):
+            lane.hovered.connect(self.read_out)
+        self.strip.menu_requested.connect(self.window_menu_requested)
+        self._show_runs()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The lanes below leave out what the traces' scroll bar takes: one clock for all."""
@@ -172,15 +237,14 @@ class RecordingPage(QWidget):
         self._drawing.setVisible(recording is not None or shown.predictions is not None)
         self.overview.setVisible(recording is not None)
         self.view.setVisible(recording is not None)
-        self.strip.setVisible(shown.predictions is not None)
         cache = self._session.study.folder / "cache" if self._session.study is not None else None
         if self._session.study is not None and self._session.study.read_only:
             cache = None
         self.view.set_recording(recording, shown.montage, cache)
-        self.strip.set_predictions(shown.predictions, shown.classes)
+        self._show_predictions()
         duration = self._duration(shown)
         self.view.set_duration(duration)
-        for part in (self.overview, self.steps, self.agreement, self.events, self.spectrogram):
+        for part in (self.overview, self.events, *self._lanes):
             part.set_duration(duration)
         self._show_clock()
         if recording is not None:
@@ -212,7 +276,7 @@ class RecordingPage(QWidget):
         self.problem.clear()
         self.problem.hide()
         self.view.set_recording(None)
-        self.strip.set_predictions(None, ())
+        self._show_predictions()
         self.spectrogram.set_channels(())
         self.where.clear()
 
@@ -311,7 +375,95 @@ class RecordingPage(QWidget):
                 to_s(selection.start_ns), to_s(selection.end_ns), selection.modality
             )
 
+    # -- predictions
+
+    def _show_runs(self) -> None:
+        """The runs that have predictions, and which of them is looked at."""
+        predicting = self._predicting
+        self.run_choice.clear()
+        self.run_choice.addItem(self.tr("none"), "")
+        for run in predicting.runs:
+            if run.has_windows:
+                self.run_choice.addItem(run.title, run.name)
+        chosen = predicting.run.name if predicting.run is not None else ""
+        self.run_choice.setCurrentIndex(max(self.run_choice.findData(chosen), 0))
+        there = self.run_choice.count() > 1 and not predicting.is_hidden
+        self._predictions_head.setVisible(there)
+
+    def _on_run_chosen(self) -> None:
+        self._predicting.choose(self.run_choice.currentData())
+        self.view.plot.setFocus()  # keys are labels again
+
+    def _on_threshold(self, percent: int) -> None:
+        self._predicting.set_threshold(percent / 100)
+
+    def _colours(self) -> dict[str, str]:
+        """Of the classes, as the label scheme has them."""
+        scheme = self._labelling.scheme
+        return {entry.name: entry.colour for entry in scheme.states} if scheme is not None else {}
+
+    def _show_windows(self) -> None:
+        """Other windows: what does not depend on switches is drawn once."""
+        windows = self._predicting.windows
+        self.subsets.set_windows(windows, self._colours())
+        self.shares.set_windows(windows)
+        if windows is not None:
+            shares = dict(zip(windows.modalities, windows.present.mean(axis=0), strict=True))
+            self.switches.set_modalities(windows.modalities, shares)
+        self._lay_lanes()
+
+    def _show_predictions(self) -> None:
+        shown, view = self._session.shown, self._predicting.view
+        if view is None and shown is not None and shown.predictions is not None:
+            self.strip.set_predictions(shown.predictions, shown.classes)
+        else:
+            self.strip.set_rows([row for row in ROWS if row != "label" or not self._has_steps])
+            self.strip.set_view(view, self._colours())
+        self.switches.set_kept(self._predicting.kept)
+        self.switches.set_figures(self._predicting.figures)
+        self.subsets.set_kept(self._predicting.kept)
+        self.shares.set_kept(self._predicting.kept)
+        self._lay_lanes()
+
+    @property
+    def _has_steps(self) -> bool:
+        """Whether the labels stand right above the predictions, and not among them."""
+        return self._labelling.scheme is not None and bool(self._labelling.labels.states)
+
+    def _lay_lanes(self) -> None:
+        shown, view = self._session.shown, self._predicting.view
+        table = shown.predictions if shown is not None else None
+        self.strip.setVisible(view is not None or table is not None)
+        self.switches.setVisible(view is not None)
+        self.subsets.setVisible(view is not None and self._wants_subsets)
+        self.shares.setVisible(view is not None and self._wants_shares)
+
+    def show_subsets(self, on: bool) -> None:
+        """Show windows × subsets of the modalities below the predictions."""
+        self._wants_subsets = on
+        self._lay_lanes()
+
+    def show_shares(self, on: bool) -> None:
+        """Show what each modality adds to each window."""
+        self._wants_shares = on
+        self._lay_lanes()
+
     # -- where
+
+    @property
+    def middle_s(self) -> float:
+        """The time in the middle of what is visible."""
+        low, high = self.view.range_s
+        return (low + high) / 2
+
+    def go_to_window(self, start_s: float, end_s: float) -> None:
+        """Put the cursor on a window, and show it."""
+        if self._labelling.scheme is not None:
+            self._labelling.select(None)
+            self._labelling.go_to_time((start_s + end_s) / 2)
+        low, high = self.view.range_s
+        if not (low <= start_s and end_s <= high):
+            self.go_to_time((start_s + end_s) / 2)
 
     def _show_cursor(self) -> None:
         if self._labelling.scheme is None or not self._labelling.grid.epochs:

@@ -1,0 +1,431 @@
+"""From a study to runs, predictions, sensors, map and lists, by what a user does in the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from core.study_runs import runs_of
+from tests.conftest import RATER
+from ui.main_window import MainWindow
+
+LONG = 60_000
+
+
+@pytest.fixture
+def open_study(qtbot, make_window) -> Callable[..., MainWindow]:
+    def open_it(folder: Path, rater: str = "AB") -> MainWindow:
+        window = make_window()
+        window._session.choose_rater(rater)
+        window._session.open_path(folder)
+        qtbot.waitUntil(lambda: window._session.shown is not None, timeout=20_000)
+        qtbot.waitUntil(lambda: window.predicting.view is not None, timeout=20_000)
+        return window
+
+    return open_it
+
+
+@pytest.fixture
+def window(open_study, study_copy: Path) -> MainWindow:
+    return open_study(study_copy)
+
+
+def press(qtbot, window: MainWindow, key: Qt.Key, *modifiers: Qt.KeyboardModifier) -> None:
+    joined = Qt.KeyboardModifier.NoModifier
+    for modifier in modifiers:
+        joined |= modifier
+    qtbot.keyClick(window.view.plot, key, joined)
+
+
+def read_everything(qtbot, window: MainWindow) -> None:
+    window.predicting.want_everything()
+    qtbot.waitUntil(lambda: window.predicting.everything is not None, timeout=20_000)
+
+
+CTRL, SHIFT, ALT = (
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.AltModifier,
+)
+
+# ---------------------------------------------------------------- predictions
+
+
+def test_keys_switch_a_modality_off_and_on_again(qtbot, window: MainWindow) -> None:
+    window.view.plot.setFocus()
+    press(qtbot, window, Qt.Key.Key_1, ALT)
+    assert window.predicting.kept == (1,)
+    assert not window.page.switches.switches[0].isChecked()
+    np.testing.assert_array_equal(
+        window.strip.view.probabilities, window.predicting.windows.probabilities((1,))
+    )
+    press(qtbot, window, Qt.Key.Key_0, ALT)
+    assert window.predicting.kept == (0, 1)
+
+
+def test_a_click_on_a_switch_does_the_same(qtbot, window: MainWindow) -> None:
+    qtbot.mouseClick(window.page.switches.switches[1], Qt.MouseButton.LeftButton)
+    assert window.predicting.kept == (0,)
+
+
+def test_accepting_labels_the_epoch_with_the_model_as_source(qtbot, window: MainWindow) -> None:
+    labelling = window._session.labelling
+    window.view.plot.setFocus()
+    press(qtbot, window, Qt.Key.Key_Return, CTRL)
+    (state,) = labelling.labels.states
+    view = window.predicting.view
+    assert state.source == "model"
+    assert state.class_name == view.classes[view.predicted[0]]
+    assert state.confidence == pytest.approx(float(view.confidence[0]))
+    assert labelling.epoch == 1
+    press(qtbot, window, Qt.Key.Key_Z, CTRL)
+    assert labelling.labels.states == ()
+
+
+def test_accepting_all_that_are_sure_leaves_the_unsure_and_the_labelled_alone(
+    qtbot, window: MainWindow
+) -> None:
+    labelling, predicting = window._session.labelling, window.predicting
+    labelling.label("walk")
+    confidence = np.sort(predicting.view.confidence)
+    predicting.set_threshold(float(confidence[10]))
+    window.learning.predicts.accept_all()
+    box = window.findChild(QMessageBox)
+    qtbot.mouseClick(box.button(QMessageBox.StandardButton.Ok), Qt.MouseButton.LeftButton)
+    by_hand = [state for state in labelling.labels.states if state.source == "human"]
+    assert len(by_hand) == 1
+    unsure = int(predicting.view.unsure.sum())
+    assert 29 - unsure <= len(labelling.labels.states) - 1 <= 30 - unsure
+
+
+def test_walking_goes_to_windows_that_differ_from_their_labels(qtbot, window: MainWindow) -> None:
+    labelling, predicting = window._session.labelling, window.predicting
+    view = predicting.view
+    labelling.auto_advance = False
+    wrong = {"rest": "walk", "walk": "rest"}
+    for row in (7, 20):
+        labelling.go_to_time(float(view.starts_s[row]) + 0.5)
+        labelling.label(wrong[view.classes[view.predicted[row]]])
+    qtbot.waitUntil(lambda: int(predicting.view.differs.sum()) == 2)
+    labelling.go_to(0)
+    window.view.plot.setFocus()
+    press(qtbot, window, Qt.Key.Key_J, CTRL)
+    assert labelling.epoch == 7
+    press(qtbot, window, Qt.Key.Key_J, CTRL)
+    assert labelling.epoch == 20
+    press(qtbot, window, Qt.Key.Key_J, CTRL, SHIFT)
+    assert labelling.epoch == 7
+
+
+def test_a_click_on_the_strip_goes_there(qtbot, window: MainWindow) -> None:
+    window.view.show_range(0, 10)
+    window.strip.went_to.emit(41.0)
+    low, high = window.view.range_s
+    assert low <= 41.0 <= high
+    assert window._session.labelling.epoch == 20
+
+
+def test_rows_of_subsets_are_below_the_traces_and_choose_a_subset(
+    qtbot, window: MainWindow
+) -> None:
+    window.registry.action("view.subsets").trigger()
+    assert window.page.subsets.isVisible()
+    window.page.subsets.subset_chosen.emit((1,))
+    assert window.predicting.kept == (1,)
+    window.registry.action("view.subsets").trigger()
+    assert not window.page.subsets.isVisible()
+
+
+# ---------------------------------------------------------------- pages
+
+
+def test_the_evaluation_page_has_the_figures_of_the_report(qtbot, window: MainWindow) -> None:
+    window.registry.action("page.evaluation").trigger()
+    page = window.learning.evaluation
+    assert page.isVisible()
+    assert page.is_test
+    macro_f1 = window.predicting.results.report["evaluation"]["macro_f1"]
+    assert any(f"{macro_f1:.3f}" in text for text in texts_of(page))
+
+
+def texts_of(widget) -> list[str]:
+    from PySide6.QtWidgets import QLabel
+
+    return [label.text() for label in widget.findChildren(QLabel)]
+
+
+def test_a_cell_of_the_confusion_matrix_lists_its_windows(qtbot, window: MainWindow) -> None:
+    window.registry.action("page.evaluation").trigger()
+    read_everything(qtbot, window)
+    window.learning.evaluation.cell_chosen.emit("walk", "walk")
+    report = window.predicting.results.report["evaluation"]
+    walk = report["classes"].index("walk")
+    rows = window.learning.windows.windows.rows
+    assert len(rows) == report["confusion"][walk][walk]
+    assert {row.predicted for row in rows} == {"walk"}
+    last = len(rows) - 1
+    window.learning.windows.windows.window_chosen.emit(last)
+    assert window.learning._pages.current == "recording"
+    qtbot.waitUntil(lambda: window._session.shown.entry.name == rows[last].recording)
+    qtbot.waitUntil(
+        lambda: window._session.labelling.epoch_span_s[0] == pytest.approx(rows[last].start_s),
+        timeout=10_000,
+    )
+
+
+def test_the_sensors_page_answers_and_its_rows_are_the_switches(qtbot, window: MainWindow) -> None:
+    window.registry.action("page.sensors").trigger()
+    page = window.learning.sensors
+    qtbot.waitUntil(lambda: "los" in page.answer.text(), timeout=LONG)
+    page.subset_chosen.emit((0,))
+    assert window.predicting.kept == (0,)
+
+
+def test_a_failing_sensor_is_tried_on_the_shown_recording(qtbot, window: MainWindow) -> None:
+    from core.corruption import Corruption
+
+    window.registry.action("page.sensors").trigger()
+    panel = window.learning.sensors.corruption
+    qtbot.waitUntil(lambda: window.predicting.everything is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: panel.isVisible() and bool(panel.modalities), timeout=LONG)
+    results: list[object] = []
+    panel.set_result = results.append
+    panel.requested.emit([Corruption("flat", ("acc",))])
+    qtbot.waitUntil(lambda: bool(results), timeout=LONG)
+    (result,) = results
+    assert result.caught_share == pytest.approx(1.0, abs=0.1)
+
+
+def test_heads_are_trained_again_from_the_labels_as_they_are(qtbot, window: MainWindow) -> None:
+    window.registry.action("page.evaluation").trigger()
+    read_everything(qtbot, window)
+    taken: list[object] = []
+    window.learning.evaluation.set_live_budget = taken.append
+    window.learning.evaluation.budget_requested.emit()
+    qtbot.waitUntil(lambda: bool(taken), timeout=LONG)
+    expected = window.predicting.results.report["evaluation"]["macro_f1"]
+    assert taken[0].macro_f1 == expected
+
+
+# ---------------------------------------------------------------- map and lists
+
+
+def test_the_map_shows_every_window_and_a_click_goes_there(qtbot, window: MainWindow) -> None:
+    window.registry.action("view.map").trigger()
+    map = window.learning.map
+    qtbot.waitUntil(lambda: map._data is not None, timeout=LONG)
+    everything = window.predicting.everything
+    assert len(map._data) == len(everything)
+    row = len(everything) - 3
+    map.window_chosen.emit(row)
+    recording, start = everything.place(row)
+    qtbot.waitUntil(lambda: window._session.shown.entry.name == recording, timeout=10_000)
+    qtbot.waitUntil(
+        lambda: window._session.labelling.epoch_span_s[0] == pytest.approx(start), timeout=10_000
+    )
+
+
+def test_a_lasso_labels_windows_of_several_recordings(qtbot, window: MainWindow) -> None:
+    read_everything(qtbot, window)
+    everything = window.predicting.everything
+    first_of_second = int(np.searchsorted(everything.recording_index, 1))
+    window.learning.map.label_requested.emit(np.array([0, 1, first_of_second]), "walk")
+    study = window._session.study
+    rater = next(r for r in study.raters() if r.name == "AB")
+    counts = [len(study.labels(entry.id, rater.id).states) for entry in window._session.recordings]
+    assert counts == [2, 1, 0, 0, 0]
+    window._session.labelling.undo()
+    assert window._session.labelling.labels.states == ()
+
+
+def test_ten_windows_to_label_next_are_walked_with_the_labelling_keys(
+    qtbot, window: MainWindow
+) -> None:
+    window.learning.lists.suggest()
+    panel = window.learning.windows
+    qtbot.waitUntil(lambda: len(panel.windows.rows) == 10, timeout=LONG)
+    first = panel.windows.current
+    assert first == 0
+    shown = panel.windows.rows[0].recording
+    qtbot.waitUntil(lambda: window._session.shown.entry.name == shown, timeout=10_000)
+    qtbot.waitUntil(
+        lambda: (
+            window._session.labelling.epoch_span_s[0]
+            == pytest.approx(panel.windows.rows[0].start_s)
+        ),
+        timeout=10_000,
+    )
+    window._session.labelling.give("walk")
+    qtbot.waitUntil(lambda: panel.windows.rows[0].label == "walk")
+    qtbot.waitUntil(lambda: panel.windows.current == 1)
+
+
+def test_the_curve_says_why_it_cannot_grow_from_labels_of_one_person(
+    qtbot, open_study, study_copy: Path
+) -> None:
+    window = open_study(study_copy)
+    window._session.labelling.label("walk")
+    read_everything(qtbot, window)
+    labels = window.predicting.labels_for_learning()
+    assert sum(int((values >= 0).sum()) for values in labels.values()) > 30
+    window.learning.lists.grow()
+    panel = window.learning.windows
+    qtbot.waitUntil(lambda: bool(panel.points) or "person" in panel.says.text(), timeout=LONG)
+
+
+# ---------------------------------------------------------------- training
+
+
+def small_request(window: MainWindow, **changes: object):
+    from dataclasses import replace
+
+    window.registry.action("page.train").trigger()
+    request = window.learning.training.setup.request()
+    return replace(request, title="Second run", **changes)
+
+
+def wait_for_end(qtbot, window: MainWindow) -> None:
+    queue = window.learning.queue
+    qtbot.waitUntil(lambda: not queue.is_busy, timeout=LONG)
+
+
+def test_the_page_is_filled_from_the_study_and_says_who_is_tested(
+    qtbot, window: MainWindow
+) -> None:
+    window.registry.action("page.train").trigger()
+    setup = window.learning.training.setup
+    request = setup.request()
+    assert len(request.recordings) == 5
+    assert request.raters == (RATER,)
+    qtbot.waitUntil(lambda: setup._plan is not None, timeout=LONG)
+    assert setup.problem() == ""
+    assert len(setup._plan.rows) == 5
+
+
+def test_a_run_started_in_the_window_ends_with_predictions_and_curves(
+    qtbot, window: MainWindow
+) -> None:
+    request = small_request(window)
+    window.learning.training.setup.start_requested.emit(request)
+    wait_for_end(qtbot, window)
+    runs = {run.title: run for run in window.predicting.runs}
+    assert runs["Second run"].state == "finished"
+    assert window.predicting.run.title == "Second run"
+    assert window.predicting.view is not None
+    curves = window.learning.training.curves
+    assert (
+        any(len(curve.epochs) for curve in curves.stages.values())
+        if hasattr(curves, "stages")
+        else curves.shown_stage
+    )
+
+
+def test_a_run_that_is_stopped_can_be_resumed_and_equals_one_that_was_not(
+    qtbot, window: MainWindow
+) -> None:
+    learning = window.learning
+    request = small_request(window)
+    first = next(run for run in window.predicting.runs if run.title == "First run")
+    expected = first.report()["evaluation"]["macro_f1"]
+    stopped = []
+
+    def stop_soon(job_id: int, progress: object) -> None:
+        if "pretraining" in progress.stage and not stopped:
+            stopped.append(job_id)
+            learning.queue.stop(job_id)
+
+    learning.queue.progressed.connect(stop_soon)
+    learning.training.setup.start_requested.emit(request)
+    wait_for_end(qtbot, window)
+    run = next(run for run in window.predicting.runs if run.title == "Second run")
+    assert run.state == "stopped"
+    assert learning.queue.job_for(run.name).can_resume
+    learning.training.runs.resume_requested.emit(run.name)
+    wait_for_end(qtbot, window)
+    run = window.predicting.run_named(run.name)
+    assert run.state == "finished"
+    assert run.report()["evaluation"]["macro_f1"] == expected
+
+
+def test_closing_the_window_stops_a_run_which_is_offered_again_at_the_next_start(
+    qtbot, open_study, study_copy: Path
+) -> None:
+    window = open_study(study_copy)
+    request = small_request(window)
+    with qtbot.waitSignal(window.learning.queue.progressed, timeout=LONG):
+        window.learning.training.setup.start_requested.emit(request)
+    window.close()
+    run = next(run for run in runs_of(study_copy) if run.title == "Second run")
+    assert run.state in ("stopped", "finished")
+    assert run.state != "running"
+
+
+def test_a_run_left_running_by_a_crash_is_stopped_when_the_study_is_opened(
+    qtbot, open_study, study_copy: Path
+) -> None:
+    from core.study_runs import set_state
+
+    (run,) = runs_of(study_copy)
+    set_state(run, "running")
+    open_study(study_copy)
+    (run,) = runs_of(study_copy)
+    assert run.state == "stopped"
+    assert run.can_resume
+
+
+def test_a_damaged_recording_is_told_and_the_run_goes_on(
+    qtbot, open_study, study_copy: Path
+) -> None:
+    window = open_study(study_copy)
+    entry = window._session.recordings[-1]
+    window._session.study.path_of(entry.files[0]).write_bytes(b"")
+    window.learning.training.setup.start_requested.emit(small_request(window))
+    wait_for_end(qtbot, window)
+    run = next(run for run in window.predicting.runs if run.title == "Second run")
+    assert run.state == "partial"
+    assert any(r["status"] == "failed" for r in run.report()["recordings"])
+
+
+def test_the_command_that_is_copied_repeats_the_run(qtbot, window: MainWindow) -> None:
+    import shlex
+
+    from crossl_app.cli import run as run_command
+
+    (run,) = window.predicting.runs
+    window.learning.training.runs.copy_command_requested.emit(run.name)
+    command = shlex.split(QApplication.clipboard().text())
+    assert command[:2] == ["crossl-app", "--batch"]
+    assert run_command(command[1:]) == 0
+    output = Path(command[-1])
+    for name in ("evaluation", "robustness"):
+        import json
+
+        batch = json.loads((output / "report.json").read_text())[name]
+        assert batch == run.report()[name]
+    for path in (run.folder / "predictions").glob("*.csv"):
+        assert path.read_bytes() == (output / "predictions" / path.name).read_bytes()
+
+
+def test_a_run_is_deleted_after_asking(qtbot, window: MainWindow) -> None:
+    (run,) = window.predicting.runs
+    window.learning.trains.delete([run.name])
+    box = window.findChild(QMessageBox)
+    qtbot.mouseClick(box.button(QMessageBox.StandardButton.Yes), Qt.MouseButton.LeftButton)
+    assert window.predicting.runs == ()
+    assert not run.folder.exists()
+    assert window.predicting.view is None
+
+
+def test_a_window_of_the_strip_has_a_menu_that_accepts(qtbot, window: MainWindow) -> None:
+    from PySide6.QtWidgets import QMenu
+
+    window.page.window_menu_requested.emit(4, QPoint(0, 0))
+    assert window._session.labelling.epoch == 4
+    menu = window.findChildren(QMenu)[-1]
+    assert window.registry.action("predict.accept") in menu.actions()
+    menu.close()
