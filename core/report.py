@@ -9,18 +9,15 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from pathlib import Path, PurePath
+from pathlib import Path
 from string import Template
-from typing import Any
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from core.errors import CrosslError, OutputError
+from core.plain_json import as_list, as_map, as_number
 from core.prediction_table import read_prediction_table
 from core.report_charts import (
     PALETTE,
@@ -32,10 +29,19 @@ from core.report_charts import (
     strip,
 )
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SECTIONS = (
+    *("summary", "evaluation", "budgets", "robustness", "predictions", "recordings"),
+    *("findings", "pretraining", "settings"),
+)
+"""Names of the parts of a report, in their order."""
 OURS = "This model (CroSSL)"
 MOST_STRIPS = 300
 MOST_BARS = 63
 FOLDED_ROWS = 16
+SETTINGS_COLUMNS = 110
 
 CURVES = (
     ("loss", "Loss"),
@@ -80,17 +86,9 @@ def _macro_interval(row: Json) -> Any:
     return found.get("macro_f1") if isinstance(found, Mapping) else found
 
 
-def _list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else []
-
-
-def _map(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
 def method_rows(report: Json) -> list[dict[str, Any]]:
     """Ours, ours adapted to the person, then every opponent: the rows of the evaluation tables."""
-    evaluation = _map(report.get("evaluation"))
+    evaluation = as_map(report.get("evaluation"))
     if not evaluation:
         return []
     rows = [{**evaluation, "title": OURS, "ours": True}]
@@ -98,8 +96,8 @@ def method_rows(report: Json) -> list[dict[str, Any]]:
     if isinstance(adapted, Mapping):
         title = adapted.get("title") or "CroSSL, adapted to the person"
         rows.append({**adapted, "title": title, "ours": True, "transductive": True})
-    for opponent in _list(evaluation.get("opponents")):
-        row = _map(opponent)
+    for opponent in as_list(evaluation.get("opponents")):
+        row = as_map(opponent)
         title = row.get("title") or str(row.get("name", "opponent")).replace("_", " ")
         rows.append({**row, "title": title, "ours": False})
     return rows
@@ -109,7 +107,7 @@ def budget_cells(row: Json) -> dict[float, tuple[float | None, float | None]]:
     """Mean and deviation of macro F1 by share of the labels."""
     return {
         float(entry["budget"]): (entry.get("macro_f1"), entry.get("macro_f1_sd"))
-        for entry in map(_map, _list(row.get("label_efficiency")))
+        for entry in map(as_map, as_list(row.get("label_efficiency")))
         if isinstance(entry.get("budget"), (int, float))
     }
 
@@ -158,29 +156,46 @@ def write_html(report: Json, predictions: Mapping[str, Path], path: Path) -> Non
 
 def render_html(report: Json, predictions: Mapping[str, Path]) -> str:
     """The text of the report; see `write_html`."""
+    name = str(report.get("name") or as_map(report.get("config")).get("name") or "study")
+    sections = report_sections(report, predictions)
+    return html_page(f"{name} – crossl-app report", [_title(report, name), *sections.values()])
+
+
+def report_sections(
+    report: Json, predictions: Mapping[str, Path], wanted: Collection[str] | None = None
+) -> dict[str, str]:
+    """The parts of a report as HTML, by their names in `SECTIONS` and in their order.
+
+    Those that have nothing to show are left out, and those that are not `wanted` (None: all).
+    """
+    parts: dict[str, Callable[[], str]] = {
+        "summary": lambda: _summary(report),
+        "evaluation": lambda: _evaluation(report),
+        "budgets": lambda: _budgets(report),
+        "robustness": lambda: _robustness(report),
+        "predictions": lambda: _strips(report, predictions),
+        "recordings": lambda: _recordings(report),
+        "findings": lambda: _findings(report),
+        "pretraining": lambda: _pretraining(report),
+        "settings": lambda: _settings(report),
+    }
+    made = {name: parts[name]() for name in SECTIONS if wanted is None or name in wanted}
+    return {name: text for name, text in made.items() if text}
+
+
+def html_page(title: str, sections: Iterable[str]) -> str:
+    """A page that stands alone: the style of reports around sections that are HTML already."""
     folder = files("resources") / "report"
     page = Template((folder / "template.html").read_text(encoding="utf-8"))
-    name = str(report.get("name") or _map(report.get("config")).get("name") or "study")
-    sections = [
-        _head(report, name),
-        _evaluation(report),
-        _budgets(report),
-        _robustness(report),
-        _strips(report, predictions),
-        _recordings(report),
-        _findings(report),
-        _pretraining(report),
-        _settings(report),
-        "<footer>Made by crossl-app. For research, not for diagnosis.</footer>",
-    ]
+    foot = "<footer>Made by crossl-app. For research, not for diagnosis.</footer>"
     return page.substitute(
-        title=escape(f"{name} – crossl-app report"),
+        title=escape(title),
         style=(folder / "report.css").read_text(encoding="utf-8"),
-        body="\n".join(part for part in sections if part),
+        body="\n".join([*(part for part in sections if part), foot]),
     )
 
 
-def _table(
+def html_table(
     heads: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
@@ -220,9 +235,9 @@ def _card(value: str, title: str, note: str = "") -> str:
     return f'<div class="card"><b>{escape(value)}</b><span>{escape(title)}</span>{extra}</div>'
 
 
-def _head(report: Json, name: str) -> str:
+def _title(report: Json, name: str) -> str:
     status = str(report.get("status") or "unknown")
-    versions = _map(report.get("versions"))
+    versions = as_map(report.get("versions"))
     created = str(report.get("created") or "")[:19]
     line = [
         f"{key} {versions[key]}" for key in ("crossl_app", "torch", "python") if key in versions
@@ -232,11 +247,15 @@ def _head(report: Json, name: str) -> str:
         '<p class="soft">'
         + escape(" · ".join(filter(None, [created.replace("T", " "), *line])))
         + "</p>",
-        '<p class="notice">For research, not for diagnosis.</p>',
     ]
+    return "".join(parts)
+
+
+def _summary(report: Json) -> str:
+    parts = ['<p class="notice">For research, not for diagnosis.</p>']
     if report.get("error"):
         parts.append(f'<div class="box error">{escape(str(report["error"]))}</div>')
-    notes = str(_map(report.get("config")).get("notes") or "")
+    notes = str(as_map(report.get("config")).get("notes") or "")
     if report.get("simulated") or "simulated" in notes.lower():
         parts.append(
             '<div class="box"><b>Simulated data.</b> These recordings were made by a program, not '
@@ -244,7 +263,7 @@ def _head(report: Json, name: str) -> str:
         )
     if notes:
         parts.append(f"<p>{escape(notes)}</p>")
-    recordings = [_map(r) for r in _list(report.get("recordings"))]
+    recordings = [as_map(r) for r in as_list(report.get("recordings"))]
     used = [r for r in recordings if r.get("status") == "ok"]
     cards = []
     if recordings:
@@ -261,7 +280,7 @@ def _head(report: Json, name: str) -> str:
         labelled = sum(int(r.get("labelled_windows") or 0) for r in used)
         windows = sum(int(r.get("windows") or 0) for r in used)
         cards.append(_card(f"{windows:,}", "windows", f"{labelled:,} with a label"))
-    evaluation = _map(report.get("evaluation"))
+    evaluation = as_map(report.get("evaluation"))
     if evaluation:
         pair = interval(_macro_interval(evaluation), 2)
         cards.append(
@@ -271,7 +290,7 @@ def _head(report: Json, name: str) -> str:
                 f"95 % interval {pair}" if pair != "–" else "",
             )
         )
-    worst = _map(_map(report.get("robustness")).get("worst_single_removal"))
+    worst = as_map(as_map(report.get("robustness")).get("worst_single_removal"))
     if worst.get("removed"):
         drop = worst.get("drop")
         cards.append(
@@ -287,7 +306,7 @@ def _head(report: Json, name: str) -> str:
 
 
 def _evaluation(report: Json) -> str:
-    evaluation = _map(report.get("evaluation"))
+    evaluation = as_map(report.get("evaluation"))
     if not evaluation:
         return ""
     rows = method_rows(report)
@@ -314,7 +333,7 @@ def _evaluation(report: Json) -> str:
         "<h2>Evaluation</h2>",
         '<p class="soft">Every figure comes from subjects that the model had never seen; the '
         "held-out folds are pooled. Intervals: bootstrap over subjects.</p>",
-        _table(
+        html_table(
             (
                 "",
                 "macro F1",
@@ -328,7 +347,7 @@ def _evaluation(report: Json) -> str:
             marks=marks,
         ),
     ]
-    notes = [str(note) for note in _list(evaluation.get("notes"))]
+    notes = [str(note) for note in as_list(evaluation.get("notes"))]
     if evaluation.get("left_out"):
         notes.append(
             f"{evaluation['left_out']} labelled windows had no modality present and were left out."
@@ -342,14 +361,14 @@ def _evaluation(report: Json) -> str:
 
 
 def _per_class(report: Json, evaluation: Json) -> str:
-    per_class = _map(evaluation.get("per_class"))
+    per_class = as_map(evaluation.get("per_class"))
     if not per_class:
         return ""
-    order = [name for name in map(str, _list(report.get("classes"))) if name in per_class]
+    order = [name for name in map(str, as_list(report.get("classes"))) if name in per_class]
     order += [name for name in per_class if name not in order]
     rows = []
     for name in order:
-        row = _map(per_class[name])
+        row = as_map(per_class[name])
         rows.append(
             [
                 escape(name),
@@ -359,15 +378,15 @@ def _per_class(report: Json, evaluation: Json) -> str:
                 str(row.get("support", "–")),
             ]
         )
-    return "<h3>By class</h3>" + _table(("class", "F1", "precision", "recall", "windows"), rows)
+    return "<h3>By class</h3>" + html_table(("class", "F1", "precision", "recall", "windows"), rows)
 
 
 def _confusion(report: Json, evaluation: Json) -> str:
     counts = [
-        [int(v) if isinstance(v, (int, float)) else 0 for v in _list(row)]
-        for row in _list(evaluation.get("confusion"))
+        [int(v) if isinstance(v, (int, float)) else 0 for v in as_list(row)]
+        for row in as_list(evaluation.get("confusion"))
     ]
-    names = [str(name) for name in _list(report.get("classes"))]
+    names = [str(name) for name in as_list(report.get("classes"))]
     if not counts or len(names) != len(counts):
         return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
@@ -392,12 +411,12 @@ def _confusion(report: Json, evaluation: Json) -> str:
 
 
 def _per_subject(evaluation: Json) -> str:
-    per_subject = _map(evaluation.get("per_subject"))
+    per_subject = as_map(evaluation.get("per_subject"))
     if not per_subject:
         return ""
     rows = []
     for name, entry in per_subject.items():
-        row = _map(entry)
+        row = as_map(entry)
         fold = row.get("fold")
         rows.append(
             [
@@ -408,14 +427,25 @@ def _per_subject(evaluation: Json) -> str:
                 "–" if fold is None else escape(str(fold)),
             ]
         )
-    table = _table(("subject", "macro F1", "accuracy", "windows", "fold"), rows)
+    table = html_table(("subject", "macro F1", "accuracy", "windows", "fold"), rows)
+    bars = sorted(
+        (
+            Bar(name, as_number(as_map(entry).get("macro_f1")))
+            for name, entry in per_subject.items()
+        ),
+        key=lambda bar: -(bar.value or 0.0),
+    )
+    chart = ""
+    if 2 <= len(bars) <= MOST_BARS and any(bar.value is not None for bar in bars):
+        drawing = bar_chart(bars, name="Macro F1 by subject", x_title="macro F1", width=640)
+        chart = f"<figure>{drawing}</figure>"
     deviation = evaluation.get("macro_f1_subject_sd")
     said = (
         f'<p class="soft">Standard deviation of macro F1 over subjects: {figure(deviation)}</p>'
         if deviation is not None
         else ""
     )
-    return "<h3>By subject</h3>" + said + _maybe_folded(table, len(rows), "subjects")
+    return "<h3>By subject</h3>" + said + chart + _maybe_folded(table, len(rows), "subjects")
 
 
 def _maybe_folded(table: str, rows: int, what: str) -> str:
@@ -424,7 +454,7 @@ def _maybe_folded(table: str, rows: int, what: str) -> str:
 
 def _calibration(evaluation: Json) -> str:
     points = []
-    for entry in map(_map, _list(evaluation.get("reliability"))):
+    for entry in map(as_map, as_list(evaluation.get("reliability"))):
         sure, right = entry.get("confidence"), entry.get("accuracy")
         if isinstance(sure, (int, float)) and isinstance(right, (int, float)):
             points.append((float(sure), float(right), None))
@@ -479,7 +509,7 @@ def _budgets(report: Json) -> str:
         marks.append("ours" if row["ours"] else "")
     counts = {
         float(entry["budget"]): entry.get("labels")
-        for entry in map(_map, _list(_map(report.get("evaluation")).get("label_efficiency")))
+        for entry in map(as_map, as_list(as_map(report.get("evaluation")).get("label_efficiency")))
         if isinstance(entry.get("budget"), (int, float))
     }
     heads = ["share of labels"]
@@ -502,24 +532,24 @@ def _budgets(report: Json) -> str:
         "<h2>How many labels does it take?</h2><figure>"
         + chart
         + "<figcaption>Macro F1 on held-out subjects; bars are ± one standard deviation over the "
-        "draws of labels.</figcaption></figure>" + _table(heads, cells, marks=marks)
+        "draws of labels.</figcaption></figure>" + html_table(heads, cells, marks=marks)
     )
 
 
 def _robustness(report: Json) -> str:
-    robustness = _map(report.get("robustness"))
-    subsets = [_map(s) for s in _list(robustness.get("subsets"))]
+    robustness = as_map(report.get("robustness"))
+    subsets = [as_map(s) for s in as_list(robustness.get("subsets"))]
     if not subsets:
         return ""
-    modalities = [str(name) for name in _list(report.get("modalities"))]
+    modalities = [str(name) for name in as_list(report.get("modalities"))]
     if not modalities:
-        modalities = max((_list(s.get("kept")) for s in subsets), key=len)
-    worst = _map(robustness.get("worst_single_removal"))
+        modalities = max((as_list(s.get("kept")) for s in subsets), key=len)
+    worst = as_map(robustness.get("worst_single_removal"))
     measure = "macro_f1" if any(s.get("macro_f1") is not None for s in subsets) else "agreement"
     words = {"macro_f1": "macro F1", "agreement": "agreement with the full set"}[measure]
 
     def mark(subset: Json) -> str:
-        kept = _list(subset.get("kept"))
+        kept = as_list(subset.get("kept"))
         if len(kept) == len(modalities):
             return "full"
         if worst.get("removed") and kept == [m for m in modalities if m != worst["removed"]]:
@@ -532,12 +562,12 @@ def _robustness(report: Json) -> str:
         shown = [
             s
             for s in subsets
-            if len(_list(s.get("kept"))) in (1, len(modalities) - 1, len(modalities))
+            if len(as_list(s.get("kept"))) in (1, len(modalities) - 1, len(modalities))
         ]
         said = f" Of {len(subsets)} subsets the single modalities and single removals are drawn."
     bars = [
         Bar(
-            kept_name(_list(s.get("kept")), modalities),
+            kept_name(as_list(s.get("kept")), modalities),
             s.get(measure),
             mark(s),
             {"full": "full set", "worst": "worst removal"}.get(mark(s), ""),
@@ -546,7 +576,8 @@ def _robustness(report: Json) -> str:
     ]
     # Models trained on one subset alone: what a subset could reach at best.
     alone = {
-        tuple(_list(row.get("kept"))): row for row in map(_map, _list(robustness.get("dedicated")))
+        tuple(as_list(row.get("kept"))): row
+        for row in map(as_map, as_list(robustness.get("dedicated")))
     }
     extra = [
         (key, title)
@@ -558,17 +589,17 @@ def _robustness(report: Json) -> str:
     ]
     rows = [
         [
-            escape(kept_name(_list(s.get("kept")), modalities)),
+            escape(kept_name(as_list(s.get("kept")), modalities)),
             str(s.get("windows", "–")),
             figure(s.get("macro_f1")),
             interval(_macro_interval(s), 2),
-            *(figure(alone.get(tuple(_list(s.get("kept"))), {}).get(key)) for key, _ in extra),
+            *(figure(alone.get(tuple(as_list(s.get("kept"))), {}).get(key)) for key, _ in extra),
             figure(s.get("balanced_accuracy")),
             figure(s.get("agreement")),
         ]
         for s in subsets
     ]
-    table = _table(
+    table = html_table(
         (
             "kept",
             "windows",
@@ -606,9 +637,10 @@ def _robustness(report: Json) -> str:
         f"taken away.{said}</figcaption></figure>"
     )
     parts.append(_folded(f"All {len(subsets)} subsets as a table", table, len(rows) <= FOLDED_ROWS))
+    parts.append(_least_loss(robustness, modalities))
     shapley = {
         str(k): v
-        for k, v in _map(robustness.get("shapley")).items()
+        for k, v in as_map(robustness.get("shapley")).items()
         if isinstance(v, (int, float)) or v is None
     }
     if any(v is not None for v in shapley.values()):
@@ -626,14 +658,36 @@ def _robustness(report: Json) -> str:
     return "".join(parts)
 
 
+def _least_loss(robustness: Json, modalities: Sequence[str]) -> str:
+    steps = [as_map(step) for step in as_list(robustness.get("least_loss_path"))]
+    if len(steps) < 2:
+        return ""  # of two modalities the bars say all
+    rows = [
+        [
+            escape(str(step.get("removed"))),
+            escape(kept_name(as_list(step.get("kept")), modalities)),
+            figure(step.get("macro_f1")),
+            figure(step.get("agreement")),
+        ]
+        for step in steps
+    ]
+    return (
+        "<h3>The path of least loss</h3>"
+        '<p class="soft">One modality after the other goes, each time the one that costs least.</p>'
+        + html_table(
+            ("without", "left", "macro F1", "agreement with all"), rows, text_columns=(0, 1)
+        )
+    )
+
+
 def _strips(report: Json, predictions: Mapping[str, Path]) -> str:
-    recordings = [_map(r) for r in _list(report.get("recordings"))]
+    recordings = [as_map(r) for r in as_list(report.get("recordings"))]
     known = {str(r.get("id")): r for r in recordings}
     order = [str(r.get("id")) for r in recordings if str(r.get("id")) in predictions]
     order += [name for name in predictions if name not in known]
     if not order:
         return ""
-    classes = [str(name) for name in _list(report.get("classes"))]
+    classes = [str(name) for name in as_list(report.get("classes"))]
     parts = []
     for k, name in enumerate(order[:MOST_STRIPS]):
         recording = known.get(name, {})
@@ -641,7 +695,7 @@ def _strips(report: Json, predictions: Mapping[str, Path]) -> str:
             table = read_prediction_table(predictions[name])
         except CrosslError as error:
             parts.append(
-                f'<h3>{escape(name)}</h3><p class="empty">{escape(_without_folder(error))}</p>'
+                f'<h3>{escape(name)}</h3><p class="empty">{escape(_without_path(error, name))}</p>'
             )
             continue
         # Classes that the report does not name are still drawn.
@@ -651,7 +705,8 @@ def _strips(report: Json, predictions: Mapping[str, Path]) -> str:
         pairs = [(a, b) for a, b in zip(table.label, table.predicted, strict=True) if a and b]
         facts = [f"{len(table)} windows"]
         if recording.get("subject") not in (None, "", name):
-            facts.insert(0, f"subject {recording['subject']}")
+            subject = str(recording["subject"])  # may be 'subject 1' itself
+            facts.insert(0, subject if subject.startswith("subject ") else f"subject {subject}")
         if pairs:
             right = sum(a == b for a, b in pairs) / len(pairs)
             facts.append(f"{100 * right:.0f} % as labelled")
@@ -679,7 +734,7 @@ def _strips(report: Json, predictions: Mapping[str, Path]) -> str:
             f"<p>The first {MOST_STRIPS} of {len(order)} recordings are drawn; the others are in "
             "the folder <code>predictions</code>.</p>"
         )
-    folds = any(_map(report.get("evaluation")).get("folds") or [])
+    folds = any(as_map(report.get("evaluation")).get("folds") or [])
     origin = (
         " Recordings of evaluated subjects were predicted by a model that had not seen the subject."
         * folds
@@ -693,10 +748,10 @@ def _strips(report: Json, predictions: Mapping[str, Path]) -> str:
     )
 
 
-def _without_folder(error: CrosslError) -> str:
-    """The message without the folder that the file lies in: reports are passed on."""
-    path, colon, rest = str(error).partition(": ")
-    return f"{PurePath(path).name}{colon}{rest}"
+def _without_path(error: CrosslError, name: str) -> str:
+    """The message without the file's path, which a report that is passed on does not tell."""
+    _, colon, rest = str(error).partition(": ")
+    return f"{name}{colon}{rest}"
 
 
 def _legend(classes: Sequence[str]) -> str:
@@ -709,16 +764,16 @@ def _legend(classes: Sequence[str]) -> str:
 
 
 def _recordings(report: Json) -> str:
-    recordings = [_map(r) for r in _list(report.get("recordings"))]
+    recordings = [as_map(r) for r in as_list(report.get("recordings"))]
     if not recordings:
         return ""
-    modalities = [str(name) for name in _list(report.get("modalities"))]
+    modalities = [str(name) for name in as_list(report.get("modalities"))]
     for recording in recordings:
-        modalities += [m for m in _map(recording.get("present_share")) if m not in modalities]
+        modalities += [m for m in as_map(recording.get("present_share")) if m not in modalities]
     rows, failed = [], []
     for recording in recordings:
         status = str(recording.get("status") or "–")
-        present = _map(recording.get("present_share"))
+        present = as_map(recording.get("present_share"))
         duration = recording.get("duration_s")
         rows.append(
             [
@@ -752,21 +807,21 @@ def _recordings(report: Json) -> str:
         number = f"{len(failed)} recording" + ("s" if len(failed) > 1 else "")
         parts.append(
             f'<div class="box error"><b>{number} failed.</b></div>'
-            + _table(("recording", "why"), failed, wrap_columns=(1,))
+            + html_table(("recording", "why"), failed, wrap_columns=(1,))
         )
     if modalities:
         parts.append(
             '<p class="soft">Under each modality: the share of windows in which it was present.</p>'
         )
-    table = _table(heads, rows, text_columns=(0, 1, 2))
+    table = html_table(heads, rows, text_columns=(0, 1, 2))
     parts.append(_maybe_folded(table, len(rows), "recordings"))
     return "".join(parts)
 
 
 def _findings(report: Json) -> str:
     groups: dict[tuple[str, str, str], list[str]] = {}
-    for recording in map(_map, _list(report.get("recordings"))):
-        for finding in map(_map, _list(recording.get("findings"))):
+    for recording in map(as_map, as_list(report.get("recordings"))):
+        for finding in map(as_map, as_list(recording.get("findings"))):
             key = tuple(str(finding.get(k) or "") for k in ("severity", "field", "message"))
             groups.setdefault((key[0], key[1], key[2]), []).append(str(recording.get("id")))
     if not groups:
@@ -777,14 +832,14 @@ def _findings(report: Json) -> str:
         names = list(dict.fromkeys(groups[severity, field, message]))
         where = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         rows.append([escape(severity), escape(field), escape(message), escape(where)])
-    table = _table(
+    table = html_table(
         ("grade", "field", "what", "where"), rows, text_columns=(0, 1), wrap_columns=(2, 3)
     )
     return "<h2>What the readers met</h2>" + _maybe_folded(table, len(rows), "findings")
 
 
 def _pretraining(report: Json) -> str:
-    entries = [_map(r) for r in _list(_map(report.get("pretraining")).get("runs"))]
+    entries = [as_map(r) for r in as_list(as_map(report.get("pretraining")).get("runs"))]
     named = [(str(r.get("name") or f"run {k}"), r) for k, r in enumerate(entries)]
     if not named:
         return ""
@@ -793,7 +848,7 @@ def _pretraining(report: Json) -> str:
         series = []
         for k, (name, run) in enumerate(named):
             points = []
-            for i, epoch in enumerate(map(_map, _list(run.get("epochs")))):
+            for i, epoch in enumerate(map(as_map, as_list(run.get("epochs")))):
                 value = epoch.get(key)
                 number = epoch.get("epoch")
                 x = float(number) if isinstance(number, (int, float)) else float(i)
@@ -815,7 +870,7 @@ def _pretraining(report: Json) -> str:
         rows.append(
             [
                 escape(name),
-                str(len(_list(run.get("epochs")))),
+                str(len(as_list(run.get("epochs")))),
                 escape(str(run.get("stopped") or "–")),
                 escape(str(run.get("verdict") or "–")),
             ]
@@ -824,7 +879,7 @@ def _pretraining(report: Json) -> str:
         "<h2>Pretraining</h2>"
         + _legend([name for name, _ in named])
         + f'<div class="grid">{"".join(charts)}</div>'
-        + _table(
+        + html_table(
             ("run", "epochs", "ended", "collapse?"), rows, text_columns=(0, 2), wrap_columns=(3,)
         )
     )
@@ -834,23 +889,41 @@ def _settings(report: Json) -> str:
     parts = []
     timing = {
         str(k): float(v)
-        for k, v in _map(report.get("timing")).items()
+        for k, v in as_map(report.get("timing")).items()
         if isinstance(v, (int, float))
     }
     if timing:
         rows = [[escape(step), f"{seconds:.1f} s"] for step, seconds in timing.items()]
-        parts.append("<h3>Time</h3>" + _table(("step", "took"), rows))
-    versions = _map(report.get("versions"))
+        parts.append("<h3>Time</h3>" + html_table(("step", "took"), rows))
+    versions = as_map(report.get("versions"))
     if versions:
         rows = [[escape(str(k)), escape(str(v))] for k, v in versions.items()]
-        parts.append("<h3>Versions</h3>" + _table(("", "version"), rows, text_columns=(0, 1)))
-    config = _map(report.get("config"))
+        parts.append("<h3>Versions</h3>" + html_table(("", "version"), rows, text_columns=(0, 1)))
+    config = as_map(report.get("config"))
     if config:
-        text = json.dumps(config, indent=2, ensure_ascii=False)
+        text = _json_text(config)
         parts.append(
             "<h3>Settings</h3>" + _folded("All settings of this run", f"<pre>{escape(text)}</pre>")
         )
     return "<h2>How it was made</h2>" + "".join(parts) if parts else ""
+
+
+def _json_text(value: Any, indent: int = 0, room: int = SETTINGS_COLUMNS) -> str:
+    """JSON in which what fits on a line stands on one; `room`: columns that are left on it."""
+    flat = json.dumps(value, ensure_ascii=False)
+    if len(flat) <= room or not isinstance(value, (dict, list)):
+        return flat
+    inner = " " * (indent + 2)
+    lines = []
+    for entry in value.items() if isinstance(value, dict) else value:
+        key = ""
+        if isinstance(value, dict):
+            key, entry = f"{json.dumps(entry[0], ensure_ascii=False)}: ", entry[1]
+        left = SETTINGS_COLUMNS - indent - 3 - len(key)
+        lines.append(f"{inner}{key}{_json_text(entry, indent + 2, left)}")
+    opened, closed = ("{", "}") if isinstance(value, dict) else ("[", "]")
+    text = ",\n".join(lines)
+    return f"{opened}\n{text}\n{' ' * indent}{closed}"
 
 
 # ---------------------------------------------------------------- the terminal
@@ -886,6 +959,10 @@ def _console_table(
     strong: Sequence[int] = (),
 ) -> None:
     """One table: the first column gives way when the terminal is narrow, figures never do."""
+    # Only the terminal needs it, and the window starts sooner without.
+    from rich import box
+    from rich.table import Table
+
     heads = [_plain(head, console) for head in heads]
     cells = [[_plain(cell, console) for cell in row] for row in rows]
     widths = [max(len(row[k]) for row in [heads, *cells]) for k in range(len(heads))]
@@ -923,7 +1000,7 @@ def _say(console: Console, text: str) -> None:
 
 
 def _console_recordings(report: Json, console: Console) -> None:
-    recordings = [_map(r) for r in _list(report.get("recordings"))]
+    recordings = [as_map(r) for r in as_list(report.get("recordings"))]
     if not recordings:
         return
     rows = []
@@ -944,9 +1021,9 @@ def _console_recordings(report: Json, console: Console) -> None:
     if rows:
         heads = ("", "recordings", "subjects", "hours", "windows", "labelled")
         _console_table(console, "Recordings", heads, rows)
-    used = [_map(r.get("present_share")) for r in recordings if r.get("status") == "ok"]
+    used = [as_map(r.get("present_share")) for r in recordings if r.get("status") == "ok"]
     shares = {}
-    for name in map(str, _list(report.get("modalities"))):
+    for name in map(str, as_list(report.get("modalities"))):
         known = [s[name] for s in used if isinstance(s.get(name), (int, float))]
         if known:
             shares[name] = statistics.fmean(known)
@@ -1013,21 +1090,21 @@ def _console_budgets(report: Json, console: Console) -> None:
 
 
 def _console_robustness(report: Json, console: Console) -> None:
-    robustness = _map(report.get("robustness"))
-    subsets = [_map(s) for s in _list(robustness.get("subsets"))]
+    robustness = as_map(report.get("robustness"))
+    subsets = [as_map(s) for s in as_list(robustness.get("subsets"))]
     if not subsets:
         return
-    modalities = [str(name) for name in _list(report.get("modalities"))]
+    modalities = [str(name) for name in as_list(report.get("modalities"))]
     if not modalities:
-        modalities = max((_list(s.get("kept")) for s in subsets), key=len)
+        modalities = max((as_list(s.get("kept")) for s in subsets), key=len)
     shown = subsets
     if len(subsets) > FOLDED_ROWS:
         sizes = (1, len(modalities) - 1, len(modalities))
-        shown = [s for s in subsets if len(_list(s.get("kept"))) in sizes]
-    shown = sorted(shown, key=lambda s: -len(_list(s.get("kept"))))
+        shown = [s for s in subsets if len(as_list(s.get("kept"))) in sizes]
+    shown = sorted(shown, key=lambda s: -len(as_list(s.get("kept"))))
     cells = [
         [
-            kept_name(_list(s.get("kept")), modalities),
+            kept_name(as_list(s.get("kept")), modalities),
             str(s.get("windows", "–")),
             figure(s.get("macro_f1")),
             figure(s.get("balanced_accuracy")),
@@ -1043,9 +1120,9 @@ def _console_robustness(report: Json, console: Console) -> None:
         title,
         ("kept", "windows", "macro F1", "balanced", "agreement"),
         cells,
-        strong=[k for k, s in enumerate(shown) if len(_list(s.get("kept"))) == len(modalities)],
+        strong=[k for k, s in enumerate(shown) if len(as_list(s.get("kept"))) == len(modalities)],
     )
-    worst = _map(robustness.get("worst_single_removal"))
+    worst = as_map(robustness.get("worst_single_removal"))
     if worst.get("removed"):
         _say(
             console,

@@ -144,9 +144,7 @@ class LearningPart(QObject):
             *(session, predicting, page, self.evaluation, self.sensors, self.sleep),
             *(registry, preferences, window),
         )
-        self.reports = ReportCommands(
-            session, predicting, self.queue, registry, preferences, window
-        )
+        self.reports = ReportCommands(session, predicting, registry, preferences, window)
         self.groups: tuple[Commands, ...] = (
             *(self.trains, self.predicts, self.lists, self.results, self.reports),
         )
@@ -164,14 +162,14 @@ class LearningPart(QObject):
         for id, title in titles.items():
             add(f"page.{id}", title, PAGE_KEYS[id], partial(self.show_page, id), group=group)
             self._pages.set_key(id, self._registry.command(f"page.{id}").keys[0])
-        self._subsets = add("view.subsets", tr("Subsets of s&ensors"), "Ctrl+Shift+B",
+        add("view.subsets", tr("Subsets of s&ensors"), "Ctrl+Shift+B",
             self._page.show_subsets, group=group, checkable=True,
             tooltip=tr("Every combination of sensors below the traces, a row each"))  # fmt: skip
-        self._shares = add("view.shares", tr("S&hares of sensors"), "Ctrl+Shift+S",
+        add("view.shares", tr("S&hares of sensors"), "Ctrl+Shift+S",
             self._page.show_shares, group=group, checkable=True,
             tooltip=tr("What each sensor adds to the predicted class"))  # fmt: skip
-        self._map_shown = add("view.map", tr("&Map of windows"), "Ctrl+M", self.show_map,
-            group=group, tooltip=tr("Windows that look alike to the model side by side"))  # fmt: skip
+        add("view.map", tr("&Map of windows"), "Ctrl+M", self.show_map, group=group,
+            tooltip=tr("Windows that look alike to the model side by side"))  # fmt: skip
         for name, dock in (("windows", self.windows_dock), ("jobs", self.jobs_dock)):
             add(f"view.dock_{name}", tr("Panel: {name}").format(name=dock.windowTitle()), [],
                 partial(_toggle, dock), group=group)  # fmt: skip
@@ -189,6 +187,7 @@ class LearningPart(QObject):
         self.trains.report_wanted.connect(self.reports.report_of)
         self.results.cell_chosen.connect(self._on_cell)
         self.results.recording_wanted.connect(self._on_recording)
+        self.reports.recording_wanted.connect(self._on_recording)
         self.map_dock.visibilityChanged.connect(self._on_map_shown)
         self.queue.changed.connect(self._show_queue)
         self.queue.progressed.connect(self._show_progress)

@@ -392,6 +392,10 @@ class Predicting(QObject):
             for entry in self._session.recordings
         }
 
+    def label_layers(self) -> dict[str, Callable[[RecordingWindows], np.ndarray]]:
+        """By recording, what lays the labels that figures stand on on its windows."""
+        return {name: found.lay for name, found in self._labels_by_recording().items()}
+
     def _relabel_shown(self) -> None:
         """Other labels of the shown recording among all windows."""
         everything, windows, study = self._everything, self._windows, self._session.study

@@ -118,10 +118,7 @@ class PredictionCommands(Commands):
     def row_here(self, view: WindowView) -> int:
         """The window at the cursor: of the epoch, or of what is visible without labels."""
         labelling = self._session.labelling
-        if labelling.scheme is not None:
-            time = labelling.time_s
-        else:
-            time = self._page.middle_s
+        time = labelling.time_s if labelling.scheme is not None else self._page.middle_s
         row = view.at(time)
         return row if row is not None else int(np.searchsorted(view.starts_s, time)) - 1
 

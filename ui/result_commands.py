@@ -12,7 +12,6 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from core.acceptance import epochs_predicted
-from core.agreement import epoch_codes
 from core.corruption import Corruption
 from core.progress import RunContext
 from core.recording import Recording
@@ -190,7 +189,7 @@ class ResultCommands(Commands):
             "start_s": start_s,
             "classes": names,
         }
-        codes = epoch_codes(labels, grid, scheme)
+        codes = labelling.codes_of(labels)
         of_labels = sleep_figures([names[k] if k >= 0 else None for k in codes], **known)
         of_predictions = None
         if view is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import csv
 import io
+import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +19,7 @@ from rich.console import Console
 
 from core.errors import CrosslError, OutputError
 from core.prediction_table import read_prediction_table
-from core.report import console_tables, render_html, write_html
+from core.report import SECTIONS, console_tables, render_html, report_sections, write_html
 from core.report_charts import clock, runs, ticks, time_ticks
 
 CLASSES = ["W", "N1", "N2", "N3", "REM"]
@@ -328,7 +330,8 @@ def test_names_from_the_data_cannot_become_markup(tmp_path: Path):
 def test_a_recording_without_readable_predictions_is_said_in_its_place(tmp_path: Path):
     page = render_html(make_report(), {"S00_night1": tmp_path / "gone.csv"})
     check(page)
-    assert "gone.csv: there is no such predictions file." in page
+    assert "S00_night1: there is no such predictions file." in page
+    assert "gone.csv" not in page
     assert str(tmp_path) not in page
 
 
@@ -413,3 +416,43 @@ def test_ticks_are_round_and_inside():
     assert ticks(0, 1, 5) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     assert time_ticks(7200.0) == [k * 900.0 for k in range(9)]
     assert clock(3725.4) == "1:02:05"
+
+
+# ---------------------------------------------------------------- parts
+
+
+def test_parts_are_made_by_name_and_empty_ones_are_left_out() -> None:
+    report = make_report()
+    made = report_sections(report, {})
+    assert list(made) == [name for name in SECTIONS if name != "predictions"]
+    assert list(report_sections(report, {}, {"settings", "evaluation"})) == [
+        "evaluation",
+        "settings",
+    ]
+    assert list(report_sections({}, {})) == ["summary"]
+
+
+def test_the_path_of_least_loss_is_told_step_by_step() -> None:
+    report = make_report()
+    report["robustness"]["least_loss_path"] = [
+        {"removed": "emg", "kept": ["eeg", "eog", "breathing"], "macro_f1": 0.7, "agreement": 0.9},
+        {"removed": "eog", "kept": ["eeg", "breathing"], "macro_f1": 0.65, "agreement": 0.8},
+    ]
+    html = report_sections(report, {}, {"robustness"})["robustness"]
+    rows = re.findall(r"<tr><td class=\"t\">(\w+)</td><td class=\"t\">([^<]+)</td>", html)
+    assert rows == [("emg", "without emg"), ("eog", "eeg + breathing")]
+
+
+def test_settings_are_json_with_short_values_on_one_line() -> None:
+    config = {
+        "name": "Naps",
+        "windows": {"length_s": 30.0, "hop_s": None},
+        "steps": ["pretrain", "finetune"],
+        "long": ["x" * 40, "y" * 40, "z" * 40, {"deep": ["w" * 60, "v" * 60]}],
+        "empty": {},
+    }
+    html = report_sections({"config": config}, {}, {"settings"})["settings"]
+    text = unescape(re.search(r"<pre>(.*?)</pre>", html, re.DOTALL)[1])
+    assert json.loads(text) == config
+    assert '  "windows": {"length_s": 30.0, "hop_s": null},' in text.splitlines()
+    assert max(map(len, text.splitlines())) < 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -282,8 +283,6 @@ def test_the_curve_says_why_it_cannot_grow_from_labels_of_one_person(
 
 
 def small_request(window: MainWindow, **changes: object):
-    from dataclasses import replace
-
     window.registry.action("page.train").trigger()
     request = window.learning.training.setup.request()
     return replace(request, title="Second run", **changes)
@@ -429,3 +428,74 @@ def test_a_window_of_the_strip_has_a_menu_that_accepts(qtbot, window: MainWindow
     menu = window.findChildren(QMenu)[-1]
     assert window.registry.action("predict.accept") in menu.actions()
     menu.close()
+
+
+# ---------------------------------------------------------------- files, scoring
+
+
+def test_a_report_is_written_as_html_and_as_pdf(qtbot, window: MainWindow, tmp_path: Path) -> None:
+    from core.report_options import ReportOptions
+    from ui.report_dialog import ReportDialog, ReportRequest
+
+    window.registry.action("file.report").trigger()
+    dialog = window.findChild(ReportDialog)
+    for form in ("html", "pdf"):
+        path = tmp_path / f"report.{form}"
+        with qtbot.waitSignal(dialog.written, timeout=LONG):
+            dialog.wanted.emit(ReportRequest(path, form, "A4", ReportOptions()))
+        assert path.stat().st_size > 10_000
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "not for diagnosis" in text
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    dialog.reject()
+
+
+def test_predictions_are_exported_as_labels_and_as_parquet(
+    qtbot, window: MainWindow, tmp_path: Path
+) -> None:
+    import duckdb
+
+    from core.export_windows import WindowsOptions
+    from ui.export_predictions_dialog import ExportPredictionsDialog, PredictionsRequest
+
+    window.registry.action("file.export_predictions").trigger()
+    dialog = window.findChild(ExportPredictionsDialog)
+    items = window.learning.reports._items(window.predicting.results)
+    for form in ("labels", "embeddings"):
+        with qtbot.waitSignal(dialog.exported, timeout=LONG):
+            dialog.wanted.emit(
+                PredictionsRequest(tuple(items), tmp_path, WindowsOptions(form=form), "First run")
+            )
+    assert len(list(tmp_path.glob("*.csv"))) == 5
+    (parquet,) = tmp_path.glob("*.parquet")
+    [(count,)] = duckdb.sql(f"SELECT count(*) FROM '{parquet}'").fetchall()
+    assert count == 150
+    dialog.reject()
+
+
+def test_a_recording_that_was_added_later_is_scored_into_the_run(
+    qtbot, open_study, study_copy: Path
+) -> None:
+    from core.study import Study
+
+    study = Study.open(study_copy)
+    known = study.recordings()[0]
+    found = study.found(known)
+    fresh = replace(found, id="z_later", subject="somebody new")
+    study.add_recordings([(fresh, study.open_recording(known))])
+    study.close()
+    window = open_study(study_copy)
+    window.registry.action("predict.score").trigger()
+    from ui.score_dialog import ScoreDialog, ScoreRequest
+
+    dialog = window.findChild(ScoreDialog)
+    with qtbot.waitSignal(dialog.scored, timeout=LONG):
+        dialog.wanted.emit(ScoreRequest(window.predicting.run.name, ("z_later",)))
+    dialog.reject()
+    assert window.predicting.results.has("z_later")
+    entry = next(e for e in window._session.recordings if e.name == "z_later")
+    window._session.choose(entry.id)
+    qtbot.waitUntil(lambda: window._session.shown.entry.name == "z_later", timeout=10_000)
+    qtbot.waitUntil(lambda: window.predicting.view is not None, timeout=10_000)
+    # The file is one that the model has learnt from, whatever the person is called here.
+    assert not window.predicting.view.held_out.any()
