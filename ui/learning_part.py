@@ -155,8 +155,8 @@ class LearningPart(QObject):
         group = tr("View")
         titles = {
             "recording": tr("Page: &Recording"),
-            "train": tr("Page: &Train"),
-            "evaluation": tr("Page: &Evaluation"),
+            "train": tr("Page: Tra&in"),
+            "evaluation": tr("Page: E&valuation"),
             "sensors": tr("Page: &Sensors"),
         }
         for id, title in titles.items():
@@ -165,7 +165,7 @@ class LearningPart(QObject):
         add("view.subsets", tr("Subsets of s&ensors"), "Ctrl+Shift+B",
             self._page.show_subsets, group=group, checkable=True,
             tooltip=tr("Every combination of sensors below the traces, a row each"))  # fmt: skip
-        add("view.shares", tr("S&hares of sensors"), "Ctrl+Shift+S",
+        add("view.shares", tr("Sh&ares of sensors"), "Ctrl+Shift+S",
             self._page.show_shares, group=group, checkable=True,
             tooltip=tr("What each sensor adds to the predicted class"))  # fmt: skip
         add("view.map", tr("&Map of windows"), "Ctrl+M", self.show_map, group=group,

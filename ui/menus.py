@@ -93,7 +93,7 @@ class MainMenus(QObject):
                 ),
             ),
             (
-                tr("&Predictions"),
+                tr("Predicti&ons"),
                 (
                     *("predict.accept", "predict.accept_all", "-", "predict.next_unsure"),
                     *("predict.previous_unsure", "predict.next_differs"),

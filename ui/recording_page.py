@@ -136,7 +136,7 @@ class RecordingPage(QWidget):
         of_predictions = QHBoxLayout(self._predictions_head)
         of_predictions.setContentsMargins(0, 0, 0, 0)
         for text, part in (
-            (self.tr("P&redictions"), self.run_choice),
+            (self.tr("Pred&ictions"), self.run_choice),
             (self.tr("U&nsure below"), self.threshold),
         ):
             label = QLabel(text)

@@ -66,11 +66,11 @@ class ReportCommands(Commands):
         """Put the commands into the registry."""
         add, tr = self._registry.add, self.tr
         file = tr("File")
-        add("file.report", tr("Repor&t…"), [], self.report, group=file, icon="print",
+        add("file.report", tr("Report…"), [], self.report, group=file, icon="print",
             tooltip=tr("What the run has found, as HTML or PDF"))  # fmt: skip
         add("file.export_predictions", tr("Export pre&dictions…"), [], self.export_predictions,
             group=file, tooltip=tr("As labels, as a table, or embeddings as Parquet"))  # fmt: skip
-        add("predict.score", tr("&Score recordings…"), [], self.score, group=tr("Predictions"),
+        add("predict.score", tr("Sc&ore recordings…"), [], self.score, group=tr("Predictions"),
             tooltip=tr("Apply a run's model to recordings that it has not predicted"))  # fmt: skip
 
     def show_state(self) -> None:

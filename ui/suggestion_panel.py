@@ -25,7 +25,7 @@ class SuggestionPanel(QWidget):
         self.says.setAccessibleName(self.tr("What is going on"))
         self.more = QPushButton(self.tr("Label 10 &more"))
         self.more.setToolTip(self.tr("List windows that teach most (Ctrl+Shift+N)"))
-        self.measure = QPushButton(self.tr("&How good now?"))
+        self.measure = QPushButton(self.tr("Ho&w good now?"))
         self.measure.setToolTip(
             self.tr("Train heads on the labels so far, and test them on people they have not seen")
         )

@@ -801,7 +801,7 @@ class LearningPart(QGroupBox):
         self.epochs = make_editor(self._draft.setting("pretrain.epochs"))
         assert isinstance(self.epochs, NumberEditor)
         label = named(
-            self.tr("Ep&ochs"), self.epochs.box, self.tr("How often pretraining sees every window")
+            self.tr("Epochs"), self.epochs.box, self.tr("How often pretraining sees every window")
         )
         row = self._grid.rowCount()
         self._grid.addWidget(label, row, 0)

@@ -21,9 +21,9 @@ class TrainingPage(QWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(self.tr("New run, curves and runs"))
         for part, title in (
-            (self.setup, self.tr("&New run")),
-            (self.curves, self.tr("C&urves")),
-            (self.runs, self.tr("&Runs")),
+            (self.setup, self.tr("New run")),
+            (self.curves, self.tr("Curves")),
+            (self.runs, self.tr("Runs")),
         ):
             self.tabs.addTab(part, title)
         layout = QVBoxLayout(self)
