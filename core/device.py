@@ -39,6 +39,21 @@ def choose_device(wanted: Device) -> DeviceChoice:
     return DeviceChoice(torch.device("cpu"), f"CPU ({cuda_missing}; {mps_missing})")
 
 
+def usable_devices() -> tuple[Device, ...]:
+    """The values of `device` that this machine can do."""
+    devices: list[Device] = ["auto", "cpu"]
+    if not _why_no_cuda():
+        devices.append("cuda")
+    if not _why_no_mps():
+        devices.append("mps")
+    return tuple(devices)
+
+
+def window_threads() -> int:
+    """Threads for torch beside a window: one core is left for drawing, at least one is taken."""
+    return max(1, (os.cpu_count() or 1) - 1)
+
+
 def _why_no_cuda() -> str:
     if torch.version.cuda is None:
         return "this build of torch has no CUDA"

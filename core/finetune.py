@@ -1,13 +1,14 @@
 """Fine-tuning: a head on frozen embeddings in seconds, or the whole network end to end.
 
 Heads are trained on windows with all that is present and on the same windows with modalities
-taken away, so that one model serves every subset.
+taken away, so that one model serves every subset. Where validation subjects are set aside, macro F1
+on them is a milestone: of the convex head once, else of every epoch.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,9 @@ from torch.nn import functional
 from core.classifier import Classifier, Embedded
 from core.config import FinetuneConfig
 from core.errors import DataError
-from core.evaluate import fit_temperature
+from core.evaluate import confusion_figures, fit_temperature
 from core.model import CrosslModel
+from core.pretrain import BatchSize, looks_within
 from core.progress import RunContext
 from core.splits import validation_subjects
 
@@ -30,6 +32,11 @@ DRAWN_SUBSETS = 16
 MASKED_ROWS = 200_000
 # With fewer labels none are spared for calibration and early stopping.
 FEWEST_TO_SPLIT = 40
+# Windows from which standardisation starts, and that are worked on at once without training.
+STANDARDISING_WINDOWS = 512
+VALIDATION_BATCH = 256
+# Multiplications of a matrix product that are made without a look at whether to stop.
+PRODUCT_AT_ONCE = 2_000_000_000
 
 FetchInputs = Callable[[np.ndarray], tuple[dict[str, torch.Tensor], torch.Tensor]]
 
@@ -73,19 +80,19 @@ def finetune_frozen(
     """
     check_classes(windows.labels)
     classifier = Classifier(model, config, classes)
-    basis = _standardise(classifier, embedded, background)
+    basis = _standardise(classifier, embedded, background, context)
     classifier.class_shares.copy_(class_shares(windows.labels, classes))
 
     def fit(train: LabelledWindows, held_out: LabelledWindows | None) -> None:
         generator = torch.Generator().manual_seed(seed)
-        masked = _masked_features(classifier, embedded, train, config, generator)
+        masked = _masked_features(classifier, embedded, train, config, generator, context)
         if config.head == "linear":
             _fit_linear(classifier, basis, masked, len(train.labels), config, context, stage)
         else:
-            score = None
+            check = None
             if held_out is not None:
-                score = _validation(classifier, embedded, held_out, config, classes)
-            _fit_mlp(classifier, masked, score, config, generator, seed, context, stage)
+                check = _validation(classifier, embedded, held_out, config, classes)
+            _fit_mlp(classifier, masked, check, config, generator, seed, context, stage)
 
     temperature = 1.0
     inner = validation_split(windows, config.validation_share, seed)
@@ -95,6 +102,9 @@ def finetune_frozen(
         if config.calibrate:
             logits = _logits(classifier, embedded, held_out.indices)
             temperature = fit_temperature(logits, held_out.labels)
+            if config.head == "linear":
+                figure = macro_f1(logits, held_out.labels, classes)
+                context.milestone(stage, validation_macro_f1=figure, labels=len(windows.labels))
     if inner is None or config.head == "linear":
         # The convex head needs no validation windows to stop at, so it learns from all.
         fit(windows, None)
@@ -104,7 +114,7 @@ def finetune_frozen(
 
 @torch.no_grad()
 def _standardise(
-    classifier: Classifier, embedded: Embedded, background: np.ndarray
+    classifier: Classifier, embedded: Embedded, background: np.ndarray, context: RunContext
 ) -> torch.Tensor:
     """Take all means and deviations from the background windows, as they are present.
 
@@ -113,6 +123,7 @@ def _standardise(
     basis prefers directions that the encoders found worth much variation, which pays with few
     labels.
     """
+    context.look()
     classifier.eval()
     rows = torch.as_tensor(background, dtype=torch.long)
     classifier.fit_embeddings(embedded.z[rows], embedded.present[rows])
@@ -126,10 +137,23 @@ def _standardise(
     count = classifier.config.components
     if not count:
         return torch.eye(features.shape[1])
-    centred = head.standardised(features).double()
-    variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
+    products = [
+        part.T @ part
+        for part in _parts(head.standardised(features).double(), features.shape[1], context)
+    ]
+    variances, directions = torch.linalg.eigh(sum(products[1:], products[0]) / len(features))
+    context.look()
     variances, directions = variances.flip(0)[:count], directions.flip(1)[:, :count]
     return (directions * variances.clamp_min(1e-12) ** 0.25).float()
+
+
+def _parts(values: torch.Tensor, columns: int, context: RunContext) -> Iterator[torch.Tensor]:
+    """Rows of a matrix (rows, f) that is to be multiplied by one of `columns` columns: all of them
+    at once, or in parts with looks between, where the product takes long."""
+    rows = max(1, PRODUCT_AT_ONCE // (values.shape[1] * columns))
+    for part in values.split(rows):
+        context.look()
+        yield part
 
 
 def check_classes(labels: np.ndarray) -> None:
@@ -258,7 +282,12 @@ def _fit_linear(
     head = classifier.head
     layer = head.layers
     assert isinstance(layer, nn.Linear)
-    inputs = head.standardised(masked.features) @ basis
+    inputs = torch.cat(
+        [
+            head.standardised(part) @ basis
+            for part in _parts(masked.features, basis.shape[1], context)
+        ]
+    )
     weight = torch.zeros(layer.out_features, inputs.shape[1], requires_grad=True)
     bias = torch.zeros(layer.out_features, requires_grad=True)
     penalty = config.l2 / labels
@@ -289,14 +318,14 @@ def _fit_linear(
 def _fit_mlp(
     classifier: Classifier,
     masked: _Masked,
-    validation: Callable[[], float] | None,
+    validation: Callable[[], _Validation] | None,
     config: FinetuneConfig,
     generator: torch.Generator,
     seed: int,
     context: RunContext,
     stage: str,
 ) -> None:
-    """Minibatches of masked windows; stops when `validation`, a loss, stops falling."""
+    """Minibatches of masked windows; stops when the loss of `validation` stops falling."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in classifier.head.modules():
@@ -308,7 +337,8 @@ def _fit_mlp(
         best = _Best(classifier.head)
         for epoch in range(config.epochs):
             classifier.head.train()
-            for rows in torch.randperm(len(masked.targets), generator=generator).split(1024):
+            parts = torch.randperm(len(masked.targets), generator=generator).split(1024)
+            for number, rows in enumerate(parts, start=1 + epoch * len(parts)):
                 losses = functional.cross_entropy(
                     classifier.head(masked.features[rows]), masked.targets[rows], reduction="none"
                 )
@@ -317,11 +347,49 @@ def _fit_mlp(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            context.step(stage, epoch + 1, config.epochs)
-            if validation is not None and best.update(validation()) > config.patience:
-                break
+                context.step(stage, number, config.epochs * len(parts))
+            if validation is not None:
+                found = validation()
+                found.announce(stage, epoch, config, context)
+                if best.update(found.loss) > config.patience:
+                    break
         if validation is not None:
             best.restore()
+
+
+@dataclass(frozen=True)
+class _Validation:
+    """How held-out windows do as training stands."""
+
+    loss: float
+    macro_f1: float
+
+    @staticmethod
+    def of(
+        logits: np.ndarray, held_out: LabelledWindows, config: FinetuneConfig, classes: int
+    ) -> _Validation:
+        targets = torch.as_tensor(held_out.labels, dtype=torch.long)
+        weights = class_weights(held_out.labels, classes, config.class_weights)
+        loss = functional.cross_entropy(torch.as_tensor(logits).float(), targets, weight=weights)
+        return _Validation(float(loss), macro_f1(logits, held_out.labels, classes))
+
+    def announce(self, stage: str, epoch: int, config: FinetuneConfig, context: RunContext) -> None:
+        """One point of the live curve, after epoch `epoch`, counted from 0."""
+        context.milestone(
+            stage,
+            epoch + 1,
+            config.epochs,
+            epoch=epoch + 1,
+            epochs=config.epochs,
+            validation_macro_f1=self.macro_f1,
+            validation_loss=self.loss,
+        )
+
+
+def macro_f1(logits: np.ndarray, labels: np.ndarray, classes: int) -> float:
+    """Macro F1 of the likeliest classes; `logits` (windows, classes), all windows labelled."""
+    counts = np.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
+    return float(confusion_figures(counts.reshape(classes, classes))["macro_f1"])
 
 
 def _validation(
@@ -330,14 +398,14 @@ def _validation(
     held_out: LabelledWindows,
     config: FinetuneConfig,
     classes: int,
-) -> Callable[[], float]:
-    """The loss of held-out windows, as it stands when called."""
+) -> Callable[[], _Validation]:
+    """How held-out windows do, as it stands when called."""
 
-    def loss() -> float:
+    def check() -> _Validation:
         logits = _logits(classifier, embedded, held_out.indices)
-        return _validation_loss(logits, held_out, config, classes)
+        return _Validation.of(logits, held_out, config, classes)
 
-    return loss
+    return check
 
 
 @torch.no_grad()
@@ -347,27 +415,29 @@ def _masked_features(
     train: LabelledWindows,
     config: FinetuneConfig,
     generator: torch.Generator,
+    context: RunContext,
 ) -> _Masked:
     """The training windows under each mask, on the CPU, weighed by mask and class."""
     classifier.eval()
     rows = torch.as_tensor(train.indices, dtype=torch.long)
     targets = torch.as_tensor(train.labels, dtype=torch.long)
-    if config.context_windows:
-        masks, weights = keep_masks(embedded.present, config.modality_dropout, generator)
+    with_context = config.context_windows > 0
+    source = embedded if with_context else embedded.take(train.indices)
+    masks, weights = keep_masks(source.present, config.modality_dropout, generator)
+    if with_context:
         weights = weights[:, rows]
-        features = [
-            classifier.features(embedded.z, mask, embedded.neighbours)[rows] for mask in masks
-        ]
-    else:
-        part = embedded.take(train.indices)
-        masks, weights = keep_masks(part.present, config.modality_dropout, generator)
-        features = [classifier.features(part.z, mask, part.neighbours) for mask in masks]
+    features = []
+    for mask, weight in zip(masks, weights, strict=True):
+        context.look()
+        found = classifier.features(source.z, mask, source.neighbours)
+        features.append((found[rows] if with_context else found)[weight > 0])
+    context.look()
     flat = weights.flatten()
     used = flat > 0
     repeated = targets.repeat(len(masks))[used]
     classes = len(classifier.class_shares)
     balance = class_weights(train.labels, classes, config.class_weights)[repeated]
-    return _Masked(torch.cat(features)[used], repeated, flat[used] * balance)
+    return _Masked(torch.cat(features), repeated, flat[used] * balance)
 
 
 @torch.no_grad()
@@ -382,14 +452,6 @@ def _logits(classifier: Classifier, embedded: Embedded, indices: np.ndarray) -> 
         features = classifier.features(part.z, part.present, part.neighbours)
     logits: np.ndarray = classifier.head(features).double().numpy()
     return logits
-
-
-def _validation_loss(
-    logits: np.ndarray, held_out: LabelledWindows, config: FinetuneConfig, classes: int
-) -> float:
-    targets = torch.as_tensor(held_out.labels, dtype=torch.long)
-    weights = class_weights(held_out.labels, classes, config.class_weights)
-    return float(functional.cross_entropy(torch.as_tensor(logits).float(), targets, weight=weights))
 
 
 class _Best:
@@ -444,13 +506,17 @@ def finetune_end_to_end(
     inner = validation_split(windows, config.validation_share, seed)
     train, held_out = inner if inner is not None else (windows, None)
     generator = torch.Generator().manual_seed(seed)
-    batch_size = min(config.batch_size, len(train.labels))
-    with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
+    size = min(config.batch_size, len(train.labels))
+    batch = BatchSize(size, min(2, size), stage, device, context)
+    with (
+        torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []),
+        looks_within(classifier, context),
+    ):
         torch.manual_seed(seed)
         for module in classifier.head.modules():
             if isinstance(module, nn.Linear):
                 module.reset_parameters()
-        _standardise_end_to_end(classifier, fetch, train, device)
+        _standardise_end_to_end(classifier, fetch, train, device, context, stage)
         optimizer = torch.optim.AdamW(
             [
                 {"params": list(model.parameters()), "lr": config.encoder_learning_rate},
@@ -460,35 +526,98 @@ def finetune_end_to_end(
         )
         weights = class_weights(train.labels, classes, config.class_weights).to(device)
         best = _Best(classifier)
-        for epoch in range(config.epochs):
-            classifier.train()
-            order = torch.randperm(len(train.labels), generator=generator).numpy()
-            for start in range(0, len(order) - batch_size + 1, batch_size):
-                chosen = train.part(order[start : start + batch_size])
-                inputs, present = fetch(chosen.indices)
-                keep = _drop_modalities(present, config.modality_dropout, generator)
-                z = model.encode({k: v.to(device) for k, v in inputs.items()}, keep.to(device))
-                logits = classifier.head(classifier.window_features(z, keep.to(device)))
-                loss = functional.cross_entropy(
-                    logits,
-                    torch.as_tensor(chosen.labels, dtype=torch.long, device=device),
-                    weight=weights,
-                )
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                context.step(stage, epoch + 1, config.epochs, loss=float(loss.detach()))
+        epoch = 0
+        while epoch < config.epochs:
+            before = _Moment(classifier, optimizer, generator, device)
+            done = batch.attempt(
+                _run_epoch,
+                classifier, optimizer, fetch, train, config, weights, generator,
+                batch_size=batch.size, epoch=epoch, device=device, context=context, stage=stage,
+            )  # fmt: skip
+            if done is None:
+                before.restore()
+                continue
             if held_out is not None:
-                logits_held = _logits_end_to_end(classifier, fetch, held_out, device)
-                value = _validation_loss(logits_held, held_out, config, classes)
-                if best.update(value) > config.patience:
+                logits = _logits_end_to_end(classifier, fetch, held_out, device, context, stage)
+                found = _Validation.of(logits, held_out, config, classes)
+                found.announce(stage, epoch, config, context)
+                if best.update(found.loss) > config.patience:
                     break
+            epoch += 1
         if held_out is not None:
             best.restore()
-    if config.calibrate and held_out is not None:
-        logits_held = _logits_end_to_end(classifier, fetch, held_out, device)
-        classifier.temperature.fill_(fit_temperature(logits_held, held_out.labels))
+        if config.calibrate and held_out is not None:
+            logits = _logits_end_to_end(classifier, fetch, held_out, device, context, stage)
+            classifier.temperature.fill_(fit_temperature(logits, held_out.labels))
     return classifier.eval()
+
+
+def _run_epoch(
+    classifier: Classifier,
+    optimizer: torch.optim.Optimizer,
+    fetch: FetchInputs,
+    train: LabelledWindows,
+    config: FinetuneConfig,
+    weights: torch.Tensor,
+    generator: torch.Generator,
+    *,
+    batch_size: int,
+    epoch: int,
+    device: torch.device,
+    context: RunContext,
+    stage: str,
+) -> bool:
+    """One pass over the training windows, end to end; a short last batch is left out."""
+    classifier.train()
+    order = torch.randperm(len(train.labels), generator=generator).numpy()
+    batches = len(order) // batch_size
+    for number in range(batches):
+        chosen = train.part(order[number * batch_size : (number + 1) * batch_size])
+        inputs, present = fetch(chosen.indices)
+        keep = _drop_modalities(present, config.modality_dropout, generator).to(device)
+        z = classifier.model.encode({k: v.to(device) for k, v in inputs.items()}, keep)
+        loss = functional.cross_entropy(
+            classifier.head(classifier.window_features(z, keep)),
+            torch.as_tensor(chosen.labels, dtype=torch.long, device=device),
+            weight=weights,
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        context.step(
+            stage, epoch * batches + number + 1, config.epochs * batches, loss=float(loss.detach())
+        )
+    return True
+
+
+class _Moment:
+    """Everything that an epoch changes, as it was, so that the epoch can be tried again."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+        device: torch.device,
+    ) -> None:
+        self._classifier = classifier
+        self._optimizer = optimizer
+        self._generator = generator
+        self._device = device
+        self._weights = copy.deepcopy(classifier.state_dict())
+        self._steps = copy.deepcopy(optimizer.state_dict())
+        self._drawn = generator.get_state()
+        self._drawn_elsewhere = torch.random.get_rng_state()
+        if device.type == "cuda":
+            self._drawn_on_device = torch.cuda.get_rng_state(device)
+
+    def restore(self) -> None:
+        self._classifier.load_state_dict(self._weights)
+        self._optimizer.load_state_dict(self._steps)
+        self._generator.set_state(self._drawn)
+        torch.random.set_rng_state(self._drawn_elsewhere)
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(self._drawn_on_device, self._device)
 
 
 def _drop_modalities(
@@ -502,27 +631,68 @@ def _drop_modalities(
 
 @torch.no_grad()
 def _standardise_end_to_end(
-    classifier: Classifier, fetch: FetchInputs, train: LabelledWindows, device: torch.device
+    classifier: Classifier,
+    fetch: FetchInputs,
+    train: LabelledWindows,
+    device: torch.device,
+    context: RunContext,
+    stage: str,
 ) -> None:
     """Start the standardisations from the embeddings as they are before training."""
     classifier.eval()
-    inputs, present = fetch(train.indices[:512])
-    present = present.to(device)
-    z = classifier.model.encode({k: v.to(device) for k, v in inputs.items()}, present)
+    embeddings, presence = [], []
+    rows = train.indices[:STANDARDISING_WINDOWS]
+    for z, present in _encoded(classifier, fetch, rows, len(rows), device, context, stage):
+        embeddings.append(z)
+        presence.append(present)
+    z, present = torch.cat(embeddings), torch.cat(presence)
     classifier.fit_embeddings(z, present)
     classifier.head.fit_standardisation(classifier.window_features(z, present))
 
 
 @torch.no_grad()
 def _logits_end_to_end(
-    classifier: Classifier, fetch: FetchInputs, windows: LabelledWindows, device: torch.device
+    classifier: Classifier,
+    fetch: FetchInputs,
+    windows: LabelledWindows,
+    device: torch.device,
+    context: RunContext,
+    stage: str,
 ) -> np.ndarray:
     classifier.eval()
     parts = []
-    for start in range(0, len(windows.indices), 256):
-        inputs, present = fetch(windows.indices[start : start + 256])
-        present = present.to(device)
-        z = classifier.model.encode({k: v.to(device) for k, v in inputs.items()}, present)
+    for z, present in _encoded(
+        classifier, fetch, windows.indices, VALIDATION_BATCH, device, context, stage
+    ):
         logits = classifier.head(classifier.window_features(z, present))
         parts.append(logits.cpu().double().numpy())
     return np.concatenate(parts)
+
+
+def _encoded(
+    classifier: Classifier,
+    fetch: FetchInputs,
+    rows: np.ndarray,
+    size: int,
+    device: torch.device,
+    context: RunContext,
+    stage: str,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Embeddings and presence of the windows `rows`, batch by batch, smaller ones where memory
+    asks for it: without training, a window does not depend on its batch."""
+    batch = BatchSize(size, 1, stage, device, context)
+
+    def encode(part: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, present = fetch(part)
+        present = present.to(device)
+        batch_inputs = {name: values.to(device) for name, values in inputs.items()}
+        return classifier.model.encode(batch_inputs, present), present
+
+    start = 0
+    while start < len(rows):
+        context.look(stage)
+        part = rows[start : start + batch.size]
+        encoded = batch.attempt(encode, part)
+        if encoded is not None:
+            yield encoded
+            start += len(part)

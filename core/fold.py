@@ -38,7 +38,7 @@ from core.opponents import (
     dedicated,
     fit_predict,
 )
-from core.pretrain import FetchBatch, pretrain
+from core.pretrain import BatchSize, FetchBatch, announce_again, looks_within, pretrain
 from core.progress import RunContext
 from core.robustness import SubsetPlan, SubsetPredictions, plan_subsets, predict_subsets
 from core.run_folder import RunFolder, fingerprint
@@ -124,15 +124,27 @@ class FinalFit:
 def run_fold(run: Run, fold: Fold) -> FoldResult:
     """Train on a fold's training subjects, with every opponent, and predict its test subjects.
 
-    What an interrupted run has kept of the fold is taken from there.
+    What an interrupted run has kept of the fold is taken from there; its curves are announced
+    again.
     """
     test = fold.test_windows(run.data.windows.subject)
     draws = list(_draws(run, fold))
+    worked = False
+
+    def work() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        nonlocal worked
+        worked = True
+        return _work_on_fold(run, fold, test, draws)
+
     arrays, info = run.folder.kept(
         f"fold-{fold.name}",
         fingerprint(run.fingerprints.everything, fold.name, fold.test_subjects),
-        lambda: _work_on_fold(run, fold, test, draws),
+        work,
     )
+    if not worked:
+        for curve in info["pretraining"]:
+            stage, _, model = curve["name"].partition(" (")
+            announce_again(_pretraining(stage, model.removesuffix(")") or OWN), curve, run.context)
     return _result(run, fold, test, draws, arrays, info)
 
 
@@ -148,7 +160,7 @@ def _work_on_fold(
         classifier, embedded = own.classify(chosen, run.config.finetune, budget, draw)
         if budget == FULL:
             plan = subset_plan(run)
-            subsets = subset_predictions(classifier, embedded, test, plan)
+            subsets = subset_predictions(classifier, embedded, test, plan, run.context)
             arrays["subsets"] = subsets.probabilities
             arrays["class_shares"] = classifier.class_shares.numpy()
             arrays[_key(OWN, budget, draw)] = subsets.full
@@ -165,7 +177,9 @@ def _work_on_fold(
             classifier, embedded = adapted.classify(chosen, run.config.finetune, budget, draw)
             arrays[_key(ADAPTED, budget, draw)] = classifier.probabilities(embedded)[test]
             if budget == FULL and run.config.predict.adapt_to_subject:
-                subsets = subset_predictions(classifier, embedded, test, subset_plan(run))
+                subsets = subset_predictions(
+                    classifier, embedded, test, subset_plan(run), run.context
+                )
                 arrays["predicted"] = subsets.probabilities
     for opponent in run.config.evaluate.opponents:
         extra = _opponent(run, fold, opponent, draws, test, arrays, stage)
@@ -213,7 +227,11 @@ def subset_plan(run: Run) -> SubsetPlan:
 
 
 def subset_predictions(
-    classifier: Classifier, embedded: Embedded, windows: np.ndarray, plan: SubsetPlan
+    classifier: Classifier,
+    embedded: Embedded,
+    windows: np.ndarray,
+    plan: SubsetPlan,
+    context: RunContext,
 ) -> SubsetPredictions:
     """Predictions of `windows` under every subset, from embeddings of all windows.
 
@@ -227,7 +245,7 @@ def subset_predictions(
     def predict(keep: np.ndarray) -> np.ndarray:
         return classifier.probabilities(part, keep)
 
-    subsets = predict_subsets(predict, part.present.numpy(), classes, plan)
+    subsets = predict_subsets(predict, part.present.numpy(), classes, plan, context)
     return subsets.select(windows) if with_context else subsets
 
 
@@ -284,7 +302,7 @@ class _Frozen:
                 seed=derive_seed(config.seed, "pretrain", name, fold.name),
                 device=run.device,
                 context=run.context,
-                stage=f"{stage}: pretraining" + ("" if name == OWN else f" ({name})"),
+                stage=_pretraining(stage, name),
                 checkpoint=run.folder.checkpoints / f"pretrain-{name}-{fold.name}.safetensors",
                 fingerprint=print_of,
             )
@@ -294,9 +312,10 @@ class _Frozen:
         elif started is None:
             step = run.config.predict.batch_size
             usable = seen[data.windows.present[seen].any(1)]
-            model.settle_norms(
-                fetch(usable[start : start + step]) for start in range(0, len(usable), step)
-            )
+            with looks_within(model, run.context):
+                model.settle_norms(
+                    fetch(usable[start : start + step]) for start in range(0, len(usable), step)
+                )
         embedded = _embed_fold(run, fold, model, fetch, stage)
         return _Frozen(run, fold, name, stage, model, scaling, fetch, embedded, pretraining)
 
@@ -378,14 +397,23 @@ def embed_windows(
     model.to(run.device)
     z = torch.zeros(len(windows.starts_s), len(run.data.shapes), model.code)
     present = torch.zeros(z.shape[:2], dtype=torch.bool)
-    size = run.config.predict.batch_size
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
+    batch = BatchSize(run.config.predict.batch_size, 1, stage, run.device, run.context)
+
+    def encode(part: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, here = fetch(part)
-        index = torch.from_numpy(part)
-        z[index] = embed(model, inputs, here)
-        present[index] = here
-        run.context.step(stage, min(start + size, len(rows)), len(rows))
+        return embed(model, inputs, here), here
+
+    start = 0
+    with looks_within(model, run.context):
+        while start < len(rows):
+            part = rows[start : start + batch.size]
+            done = batch.attempt(encode, part)
+            if done is None:
+                continue
+            index = torch.from_numpy(part)
+            z[index], present[index] = done
+            start += len(part)
+            run.context.step(stage, start, len(rows))
     model.to("cpu")
     reach = run.config.finetune.context_windows
     neighbours = neighbours_in_time(
@@ -420,33 +448,39 @@ def _opponent(
     config = run.config
     finetune = config.finetune.model_copy(update={"mode": "frozen"})
     if name.startswith("supervised"):
-        dropout = config.finetune.modality_dropout or 0.3
-        finetune = config.finetune.model_copy(
-            update={
-                "mode": "end_to_end",
-                "context_windows": 0,
-                "encoder_learning_rate": config.finetune.learning_rate,
-                "modality_dropout": dropout if name == "supervised_dropout" else 0.0,
-            }
-        )
+        finetune = supervised_config(config, with_dropout=name == "supervised_dropout")
     if name == "reference":
-        preset = load_model_preset("reference")
-        config = make_config(
-            {**_without_model(config), **preset, "model": {**preset["model"], "preset": name}}
-        )
-        config = config.model_copy(
-            update={
-                "pretrain": config.pretrain.model_copy(
-                    update={"epochs": run.config.evaluate.reference_epochs}
-                )
-            }
-        )
+        config = reference_config(config)
         finetune = config.finetune
     work = _Frozen.prepare(run, fold, config, name, stage, random=name != "reference")
     for budget, draw, chosen in draws:
         classifier, embedded = work.classify(chosen, finetune, budget, draw)
         arrays[_key(name, budget, draw)] = classifier.probabilities(embedded)[test]
     return work.pretraining
+
+
+def supervised_config(config: RunConfig, *, with_dropout: bool) -> FinetuneConfig:
+    """How the opponent that learns from labels alone is trained, with or without modalities taken
+    away."""
+    dropout = config.finetune.modality_dropout or 0.3
+    return config.finetune.model_copy(
+        update={
+            "mode": "end_to_end",
+            "context_windows": 0,
+            "encoder_learning_rate": config.finetune.learning_rate,
+            "modality_dropout": dropout if with_dropout else 0.0,
+        }
+    )
+
+
+def reference_config(config: RunConfig) -> RunConfig:
+    """The run with the network and the training of the released method."""
+    preset = load_model_preset("reference")
+    released = make_config(
+        {**_without_model(config), **preset, "model": {**preset["model"], "preset": "reference"}}
+    )
+    pretraining = released.pretrain.model_copy(update={"epochs": config.evaluate.reference_epochs})
+    return released.model_copy(update={"pretrain": pretraining})
 
 
 def _without_model(config: RunConfig) -> dict[str, Any]:
@@ -480,6 +514,7 @@ def _feature_opponent(
                 name, values[chosen.indices], chosen.labels, values[test], classes,
                 reference_features=values[train],
                 seed=derive_seed(run.config.seed, name, fold.name, budget, draw), n_jobs=jobs,
+                context=run.context,
             )  # fmt: skip
             # Filled-in means would answer for windows in which nothing was recorded.
             probabilities[nothing] = np.nan
@@ -491,6 +526,7 @@ def _feature_opponent(
             arrays[_kept_key("dedicated_forest", kept)] = dedicated(
                 name, table, data.windows.labels, full.indices, test, kept, classes,
                 seed=derive_seed(run.config.seed, name, fold.name, kept), n_jobs=jobs,
+                context=run.context,
             )  # fmt: skip
 
 
@@ -515,11 +551,24 @@ def labelled(windows: WindowSet, indices: np.ndarray) -> LabelledWindows:
     )
 
 
+def _pretraining(stage: str, model: str) -> str:
+    """What progress calls the pretraining of a model."""
+    return f"{stage}: pretraining" + ("" if model == OWN else f" ({model})")
+
+
 def _small_removals(modalities: int) -> list[tuple[int, ...]]:
     """Leave-one-out and single modalities."""
     everything = range(modalities)
     without = [tuple(m for m in everything if m != gone) for gone in everything]
     return [kept for kept in dict.fromkeys([*without, *((m,) for m in everything)]) if kept]
+
+
+def _models(run: Run) -> list[str]:
+    """Every model that a fold may test, in order, ours first."""
+    models = [OWN, ADAPTED]
+    for name in run.config.evaluate.opponents:
+        models += [name, FOREST_ADAPTED] if name == "random_forest" else [name]
+    return models
 
 
 def _key(model: str, budget: float, draw: int) -> str:
@@ -538,17 +587,15 @@ def _result(
     arrays: dict[str, np.ndarray],
     info: dict[str, Any],
 ) -> FoldResult:
-    probabilities = {}
-    for key, values in arrays.items():
-        if key.startswith("p/"):
-            _, model, budget, draw = key.split("/")
-            probabilities[model, float(budget), int(draw)] = values
+    # In the order of the run, which a file does not keep.
+    keys = [(model, b, d) for model in _models(run) for b, d, _ in draws]
+    probabilities = {key: arrays[_key(*key)] for key in keys if _key(*key) in arrays}
 
     def by_kept(kind: str) -> dict[tuple[int, ...], np.ndarray]:
         return {
-            tuple(int(m) for m in key.split("/")[1].split("-")): values
-            for key, values in arrays.items()
-            if key.startswith(f"{kind}/")
+            kept: arrays[_kept_key(kind, kept)]
+            for kept in _small_removals(len(run.data.shapes))
+            if _kept_key(kind, kept) in arrays
         }
 
     plan, present = subset_plan(run), run.data.windows.present[test]

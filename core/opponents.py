@@ -2,11 +2,13 @@
 
 They see the same windows, folds and label draws. Missing values are filled with the training
 mean, which is how an absent or removed modality looks to them; a dedicated opponent is trained
-on the columns of one subset alone.
+on the columns of one subset alone. Trees are grown a few at a time, so that a training can be
+stopped; the result is that of growing them all at once.
 """
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from core.errors import DataError
 from core.features import FeatureTable
+from core.progress import RunContext
 from core.robustness import SubsetPlan, SubsetPredictions, predict_subsets
 
 FeatureOpponent = Literal["majority", "random_forest", "logistic_regression", "gradient_boosting"]
@@ -33,6 +36,10 @@ FEATURE_OPPONENTS: tuple[FeatureOpponent, ...] = (
 TREES = 400
 MAX_ITERATIONS = 3000
 MANY_WINDOWS = 20_000
+STEP_S = 0.3
+"""Trees are grown for about so long between two looks at whether to stop."""
+PREDICTED_AT_ONCE = 1000
+"""Windows that trees answer for between two looks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +59,20 @@ class FittedOpponent:
     model: Any | None
     notes: tuple[str, ...] = ()
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
+    def predict(self, features: np.ndarray, context: RunContext | None = None) -> np.ndarray:
         """Class probabilities, float32 (windows, classes), from features that may hold NaN."""
         if self.model is None:
             return np.tile(self.shares.astype(np.float32), (len(features), 1))
         result = np.zeros((len(features), self.n_classes), dtype=np.float32)
-        if len(features):
-            ready = _standardised(features, self.fill, self.scale)
+        # A tree answers for each window alone; a matrix product may round otherwise in parts.
+        size = len(features) if self.kind == "logistic_regression" else PREDICTED_AT_ONCE
+        for start in range(0, len(features), max(size, 1)):
+            if context is not None:
+                context.look()
+            ready = _standardised(features[start : start + size], self.fill, self.scale)
             with threadpool_limits(limits=1):
-                result[:, self.model.classes_] = self.model.predict_proba(ready)
+                answer = self.model.predict_proba(ready)
+            result[start : start + size, self.model.classes_] = answer
         return result
 
 
@@ -82,6 +94,7 @@ def fit(
     seed: int = 0,
     n_jobs: int = 1,
     trees: int = TREES,
+    context: RunContext | None = None,
 ) -> FittedOpponent:
     """Train an opponent.
 
@@ -95,6 +108,8 @@ def fit(
     reference_features: all training windows, labelled or not, for means and deviations; the
         labelled ones when not given. Never pass test windows here.
     n_jobs: workers of the forest; the result does not depend on it.
+    context: asked about every `STEP_S` seconds whether to stop, but not inside a logistic
+        regression, which is one call of the library.
 
     Raises
     ------
@@ -122,6 +137,7 @@ def fit(
                 f"{kind}: the training labels hold one class only, so it always predicts it."
             )
         else:
+            context = context or RunContext()
             model = _model(kind, len(truth), n_present, seed, n_jobs, trees)
             # Matrices this small are slowed down up to a hundredfold by threads that wait for
             # each other on a busy machine; the forest's own workers are not meant.
@@ -129,12 +145,71 @@ def fit(
             with threadpool_limits(limits=threads), warnings.catch_warnings():
                 # Said in a note below instead, where a report can show it.
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(train, truth)
+                if kind == "random_forest":
+                    _grow_forest(model, train, truth, n_jobs, context)
+                elif kind == "gradient_boosting":
+                    _boost(model, train, truth, context)
+                else:
+                    context.look()
+                    model.fit(train, truth)
             if kind == "logistic_regression" and np.max(model.n_iter_) >= MAX_ITERATIONS:
                 notes.append(
                     f"logistic_regression: not fully converged in {MAX_ITERATIONS} iterations."
                 )
     return FittedOpponent(kind, n_classes, shares, fill, scale, model, tuple(notes))
+
+
+def _grow_forest(
+    forest: RandomForestClassifier,
+    train: np.ndarray,
+    truth: np.ndarray,
+    n_jobs: int,
+    context: RunContext,
+) -> None:
+    """Fit a forest a few trees at a time. Each tree draws from a seed that depends on its number
+    alone, so that the steps leave no trace in the result."""
+    # The advice is for data that change between the steps.
+    warnings.filterwarnings("ignore", message="class_weight presets", category=UserWarning)
+    values = train.astype(np.float32)  # what trees are grown on: once, not in every step
+    wanted, grown, step = forest.n_estimators, 0, n_jobs
+    while grown < wanted:
+        context.look()
+        began = time.perf_counter()
+        grown = min(wanted, grown + step)
+        forest.set_params(n_estimators=grown, warm_start=True).fit(values, truth)
+        step = _next_step(step, time.perf_counter() - began, n_jobs)
+    # Several workers would add the trees' answers up in the order in which they are ready.
+    forest.set_params(n_jobs=1)
+
+
+def _next_step(step: int, seconds: float, least: int) -> int:
+    """How many trees to grow next, so that it takes about STEP_S; a multiple of `least`."""
+    wanted = int(step * min(4.0, STEP_S / max(seconds, 1e-6)))
+    return max(least, wanted - wanted % least)
+
+
+def _boost(
+    boosting: HistGradientBoostingClassifier,
+    train: np.ndarray,
+    truth: np.ndarray,
+    context: RunContext,
+) -> None:
+    """Fit a boosting, and look after each round: as the score of an early stop that never comes,
+    on no validation windows, so that nothing in the result is other than without it."""
+
+    def look(
+        estimator: Any, features: np.ndarray, labels: np.ndarray, sample_weight: Any = None
+    ) -> float:
+        del estimator, features, labels, sample_weight
+        context.look()
+        return 0.0
+
+    boosting.set_params(
+        early_stopping=True,
+        validation_fraction=None,
+        n_iter_no_change=boosting.max_iter + 1,
+        scoring=look,
+    ).fit(train, truth)
 
 
 def _means(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -185,6 +260,7 @@ def fit_predict(
     seed: int = 0,
     n_jobs: int = 1,
     trees: int = TREES,
+    context: RunContext | None = None,
 ) -> np.ndarray:
     """Train an opponent and predict: class probabilities, float32 (test windows, classes).
 
@@ -199,8 +275,9 @@ def fit_predict(
         seed=seed,
         n_jobs=n_jobs,
         trees=trees,
+        context=context,
     )
-    return fitted.predict(features_test)
+    return fitted.predict(features_test, context)
 
 
 def predict_filled_in(
@@ -249,6 +326,7 @@ def dedicated(
     seed: int = 0,
     n_jobs: int = 1,
     trees: int = TREES,
+    context: RunContext | None = None,
 ) -> np.ndarray:
     """Train and test on the modalities in `kept` alone: the upper bound for that subset.
 
@@ -270,8 +348,9 @@ def dedicated(
             f"No labelled training window has {names}, so no model can be trained on it alone."
         )
     result = fit_predict(
-        kind, train[known], truth[known], test, n_classes, seed=seed, n_jobs=n_jobs, trees=trees
-    )
+        kind, train[known], truth[known], test, n_classes,
+        seed=seed, n_jobs=n_jobs, trees=trees, context=context,
+    )  # fmt: skip
     result[~np.isfinite(test).any(axis=1)] = np.nan
     return result
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -51,8 +51,9 @@ from core.typical import typical_figures
 from core.version import __version__
 from core.window_store import FINAL, RecordingWindows, write_windows
 
-# Windows whose hand-made features are worked out at once, to bound memory.
-FEATURE_CHUNK = 2000
+# Samples, and windows, whose hand-made features are worked out between two looks.
+FEATURE_SAMPLES = 250_000
+FEATURE_WINDOWS = 200
 
 
 def start_report(report: dict[str, Any], config: RunConfig | None) -> None:
@@ -74,6 +75,7 @@ def start_report(report: dict[str, Any], config: RunConfig | None) -> None:
         robustness=None,
         pretraining=None,
         timing={},
+        data_fingerprint=None,
     )
 
 
@@ -130,7 +132,11 @@ def _run(
         # Before hours of pretraining, not after.
         train = everybody(config, data).train_windows(data.windows.subject)
         check_classes(labelled(data.windows, train).labels)
-    prints = {str(path): file_fingerprint(path) for path in data.paths}
+    prints: dict[str, str] = {}
+    for path in data.paths:
+        context.look()
+        prints[str(path)] = file_fingerprint(path)
+    report["data_fingerprint"] = data_fingerprint(data, prints)
     run = Run(
         data=data,
         config=config,
@@ -146,6 +152,9 @@ def _run(
     pretraining: list[dict[str, Any]] = []
     pooled: PooledFolds | None = None
     everyone = everybody(config, data)
+    unlearnable = _classes_without_windows(config, data, everyone)
+    for note in unlearnable:
+        context.say(note)
     report["final"] = {
         "train_subjects": list(everyone.train_subjects) if "finetune" in config.steps else [],
         "pretrain_subjects": list(everyone.pretrain_subjects),
@@ -166,6 +175,7 @@ def _run(
         pooled = PooledFolds(data, config, results)
         with _timed(timing, "evaluation"):
             report["evaluation"] = evaluation_part(pooled)
+        report["evaluation"]["notes"] += unlearnable
     with _timed(timing, "final fit"):
         final = final_fit(run, everyone)
     report["pretraining"] = {"runs": [*pretraining, *final.pretraining]}
@@ -223,9 +233,11 @@ def _features(data: StudyData, context: RunContext) -> FeatureTable:
     """Hand-made features of all windows, for the opponents."""
     windows = data.windows
     total = len(windows.starts_s)
+    samples_of_all = sum(shape.channels * shape.samples for shape in data.shapes)
+    size = max(1, min(FEATURE_WINDOWS, FEATURE_SAMPLES // samples_of_all))
     tables = []
-    for start in range(0, total, FEATURE_CHUNK):
-        rows = np.arange(start, min(start + FEATURE_CHUNK, total))
+    for start in range(0, total, size):
+        rows = np.arange(start, min(start + size, total))
         samples = {name: windows.gather(rows, name) for name in data.modalities}
         tables.append(
             study_features(
@@ -239,6 +251,55 @@ def _features(data: StudyData, context: RunContext) -> FeatureTable:
     first = tables[0]
     values = np.concatenate([table.values for table in tables])
     return FeatureTable(values, first.names, first.modality, first.modalities)
+
+
+def data_fingerprint(data: StudyData, prints: Mapping[str, str]) -> str:
+    """Hash of what a run learns from: the content of the recordings' files, whose they are, the
+    windows and their labels. Whatever the model and the order of recordings and classes are, runs
+    with the same hash have learnt from the same data.
+
+    `prints`: fingerprints of the files by path.
+    """
+    names = np.array([*data.classes, ""], dtype=str)  # -1, unlabelled, is the last
+    parts = []
+    for recording in data.recordings:
+        labels = names[recording.windows.labels].tolist()
+        parts.append(
+            fingerprint(
+                sorted(prints[str(path)] for path in recording.paths),
+                recording.subject,
+                recording.length_s,
+                array_fingerprint(recording.windows.starts_s),
+                labels,
+            )
+        )
+    return fingerprint(sorted(parts))
+
+
+def _classes_without_windows(config: RunConfig, data: StudyData, everyone: Fold) -> list[str]:
+    """A sentence for each kind of class that the saved model cannot know."""
+    if "finetune" not in config.steps:
+        return []
+    windows = data.windows
+    learnt = set(labelled(windows, everyone.train_windows(windows.subject)).labels.tolist())
+    there = set(windows.labels[windows.present.any(1)].tolist())
+    nowhere = [name for k, name in enumerate(data.classes) if k not in there]
+    untrained = [name for k, name in enumerate(data.classes) if k in there and k not in learnt]
+    notes = []
+    if nowhere:
+        notes.append(
+            f"No window has the label {_or(nowhere)}: it can be neither learnt nor predicted."
+        )
+    if untrained:
+        notes.append(
+            f"Only locked test subjects have the label {_or(untrained)}: it cannot be learnt, and "
+            "is counted as an error in the test."
+        )
+    return notes
+
+
+def _or(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _fingerprints(config: RunConfig, files: list[str], data: StudyData) -> Fingerprints:
@@ -354,7 +415,7 @@ def _all_subsets(run: Run, final: FinalFit, pooled: PooledFolds | None) -> Subse
     plan = subset_plan(run)
     if "robustness" not in run.config.steps:
         plan = SubsetPlan(plan.n_modalities, plan.kept[:1])
-    subsets = subset_predictions(final.classifier, final.embedded, windows, plan)
+    subsets = subset_predictions(final.classifier, final.embedded, windows, plan, run.context)
     if pooled is not None:
         held_out = pooled.predicted().probabilities[: len(plan.kept)]
         subsets.probabilities[:, pooled.windows] = held_out
@@ -430,6 +491,7 @@ def _robustness(
         shapley_values=predictions.shapley,
         fragilities=predictions.fragility,
         seed=run.config.seed,
+        context=run.context,
     )
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from core.checkpoint import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
 from core.config import PretrainConfig
@@ -28,7 +30,11 @@ from core.progress import RunContext
 
 # Windows whose global embeddings are looked at after each epoch for signs of collapse.
 DIAGNOSED_WINDOWS = 512
+# Seconds between two looks at whether to stop, inside a batch.
+LOOK_EVERY_S = 0.25
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 Batch = dict[str, torch.Tensor]
 # (indices) -> (inputs by modality (n, channels, samples), present (n, modalities))
 FetchBatch = Callable[[np.ndarray], tuple[Batch, torch.Tensor]]
@@ -88,7 +94,9 @@ def pretrain(
 
     `checkpoint`: file that is replaced after each epoch, and continued from where it exists and
     was made with the same `fingerprint` (settings, data, seed). Raises Cancelled within one
-    batch of being asked to stop; the checkpoint of the last whole epoch stays.
+    batch of being asked to stop, and between its layers where batches are slow; the checkpoint of
+    the last whole epoch stays. Every epoch is a milestone with the figures of its EpochRecord,
+    those taken from a checkpoint too.
     """
     if len(indices) < 2:
         raise DataError(
@@ -100,7 +108,7 @@ def pretrain(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     history: list[EpochRecord] = []
-    batch_size = min(config.batch_size, len(indices))
+    batch = BatchSize(min(config.batch_size, len(indices)), 2, stage, device, context)
     if checkpoint is not None and checkpoint.exists():
         try:
             tensors, state = load_tensors(checkpoint)
@@ -110,36 +118,25 @@ def pretrain(
         if state.get("fingerprint") == fingerprint:
             _restore(model, optimizer, tensors, state)
             history = [EpochRecord(**record) for record in state["history"]]
-            batch_size = state["batch_size"]
+            batch.size = state["batch_size"]
             context.say(f"{stage}: continued after epoch {len(history)}.")
         elif state:
             context.say(f"{stage}: settings or recordings have changed, so it starts anew.")
 
+    for earlier in history:
+        _announce(earlier, stage, config, len(indices) // batch.size, context)
+
     while len(history) < config.epochs and not _exhausted(history, config.patience):
-        epoch = len(history)
         before = _snapshot(model, optimizer)
-        record = None
-        try:
-            record = _run_epoch(
+        with looks_within(model, context):
+            record = batch.attempt(
+                _run_epoch,
                 model, optimizer, fetch, indices, config,
-                batch_size=batch_size, epoch=epoch, seed=seed, device=device,
+                batch_size=batch.size, epoch=len(history), seed=seed, device=device,
                 context=context, stage=stage,
             )  # fmt: skip
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
         if record is None:
-            # Outside the except block, which would keep the batch that did not fit alive.
-            if batch_size <= 2:
-                raise DataError(
-                    f"{stage}: the memory of the {device.type} does not even hold two windows. "
-                    "Shorten windows.length_s, make model.encoder.widths smaller, or use the CPU."
-                )
             _restore_snapshot(model, optimizer, before)
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-            batch_size = max(2, batch_size // 2)
-            context.say(f"{stage}: the memory was full; going on in batches of {batch_size}.")
             continue
         history.append(record)
         if checkpoint is not None:
@@ -151,7 +148,7 @@ def pretrain(
                 {
                     "fingerprint": fingerprint,
                     "groups": groups,
-                    "batch_size": batch_size,
+                    "batch_size": batch.size,
                     "history": [asdict(entry) for entry in history],
                 },
             )
@@ -161,8 +158,9 @@ def pretrain(
             cosine=record.cosine,
             dimensions=model.global_size,
         )
-        if warning and epoch + 1 in (5, 20, config.epochs):
-            context.say(f"{stage}, epoch {epoch + 1}: {warning}")
+        if warning and record.epoch in (5, 20, config.epochs):
+            context.say(f"{stage}, epoch {record.epoch}: {warning}")
+        _announce(record, stage, config, len(indices) // batch.size, context)
 
     model.eval()
     last = history[-1]
@@ -173,7 +171,8 @@ def pretrain(
         dimensions=model.global_size,
     )
     early = len(history) < config.epochs
-    final = diagnose(_sample_embeddings(model, fetch, indices, batch_size, device))
+    with looks_within(model, context):
+        final = diagnose(_sample_embeddings(model, fetch, indices, batch.size, device, context))
     return PretrainResult(
         epochs=tuple(history),
         deviations=final.deviations,
@@ -228,7 +227,7 @@ def _run_epoch(
             context.step(
                 stage, epoch * batches + number + 1, config.epochs * batches, loss=values["loss"]
             )
-    embeddings = _sample_embeddings(model, fetch, indices, batch_size, device)
+    embeddings = _sample_embeddings(model, fetch, indices, batch_size, device, context)
     figures = diagnose(embeddings)
     return EpochRecord(
         epoch=epoch + 1,
@@ -241,6 +240,97 @@ def _run_epoch(
         cosine=figures.cosine,
         seconds=time.perf_counter() - started,
     )
+
+
+def _announce(
+    record: EpochRecord, stage: str, config: PretrainConfig, batches: int, context: RunContext
+) -> None:
+    """One epoch's figures, for live curves."""
+    context.milestone(
+        stage,
+        record.epoch * batches,
+        config.epochs * batches,
+        **{name: float(value) for name, value in asdict(record).items()},
+        epochs=float(config.epochs),
+    )
+
+
+def announce_again(stage: str, curve: dict[str, Any], context: RunContext) -> None:
+    """The epochs of a pretraining that was finished earlier, as `PretrainResult.to_dict` kept it,
+    so that live curves are whole after a run was resumed."""
+    total = len(curve["epochs"])
+    for record in curve["epochs"]:
+        context.milestone(stage, record["epoch"], total, **record, epochs=float(total))
+
+
+@contextmanager
+def looks_within(model: nn.Module, context: RunContext) -> Iterator[None]:
+    """While it lasts, the context is asked between the layers of the model, on the way forth and
+    back: a batch of long windows takes seconds on one core. No number changes."""
+    asked = time.monotonic()
+
+    def ask() -> None:
+        nonlocal asked
+        if time.monotonic() - asked >= LOOK_EVERY_S:
+            asked = time.monotonic()
+            context.look()
+
+    def on_the_way_back(gradient: torch.Tensor) -> None:
+        del gradient
+        ask()
+
+    def after(module: nn.Module, inputs: Any, output: Any) -> None:
+        del module, inputs
+        ask()
+        if isinstance(output, torch.Tensor) and output.requires_grad:
+            output.register_hook(on_the_way_back)
+
+    hooks = [module.register_forward_hook(after) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class BatchSize:
+    """How many windows are worked on at once: halved whenever the memory does not hold them."""
+
+    def __init__(
+        self, size: int, least: int, stage: str, device: torch.device, context: RunContext
+    ) -> None:
+        self.size = size
+        self._least = least
+        self._stage = stage
+        self._device = device
+        self._context = context
+
+    def attempt(
+        self, work: Callable[Given, Result], *args: Given.args, **more: Given.kwargs
+    ) -> Result | None:
+        """What `work` returns; None where the memory was full, and `size` is smaller now.
+
+        Raises DataError where not even `least` windows fit.
+        """
+        try:
+            return work(*args, **more)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the except block, which would keep the batch that did not fit alive.
+        if self.size <= self._least:
+            few = "two windows" if self._least == 2 else "one window"
+            raise DataError(
+                f"{self._stage}: the memory of the {self._device.type} does not even hold {few}. "
+                "Shorten windows.length_s, make model.encoder.widths smaller, or use the CPU."
+            )
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.size = max(self._least, self.size // 2)
+        self._context.say(
+            f"{self._stage}: the memory was full; going on in batches of {self.size}."
+        )
+        return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -279,6 +369,7 @@ def _sample_embeddings(
     indices: np.ndarray,
     batch_size: int,
     device: torch.device,
+    context: RunContext,
 ) -> torch.Tensor:
     """Global embeddings (n, global) of evenly spread windows, all that is present kept."""
     model.eval()
@@ -286,6 +377,7 @@ def _sample_embeddings(
     chosen = indices[::step][:DIAGNOSED_WINDOWS]
     parts = []
     for start in range(0, len(chosen), batch_size):
+        context.look()
         batch, present = fetch(chosen[start : start + batch_size])
         present = present.to(device)
         z = model.encode({name: values.to(device) for name, values in batch.items()}, present)

@@ -15,7 +15,8 @@ class Progress:
     """One report: `done` of `total` steps of `stage`; `total` 0 when it is not known.
 
     `message` is a finished sentence for the log; most reports carry none. `values` are figures
-    for live curves, such as the terms of a loss.
+    for live curves, such as the terms of a loss. A `milestone` brings figures that come once, such
+    as those of an epoch: whoever thins out reports passes it on all the same.
     """
 
     stage: str
@@ -23,6 +24,7 @@ class Progress:
     total: int = 0
     message: str = ""
     values: dict[str, float] = field(default_factory=dict)
+    milestone: bool = False
 
 
 def _ignore(progress: Progress) -> None:
@@ -45,6 +47,18 @@ class RunContext:
     ) -> None:
         """Report, and raise `Cancelled` when the caller wants to stop. Called once a batch."""
         self.report(Progress(stage, done, total, message, values))
+        self.look(stage)
+
+    def milestone(self, stage: str, done: int = 0, total: int = 0, **values: float) -> None:
+        """As `step`, with figures that no receiver may drop: one point of a curve."""
+        self.report(Progress(stage, done, total, values=values, milestone=True))
+        self.look(stage)
+
+    def look(self, stage: str = "") -> None:
+        """Raise `Cancelled` when the caller wants to stop, without a report.
+
+        For places inside a batch: work looks at least about once a second.
+        """
         if self.should_stop():
             raise Cancelled(stage)
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from core.evaluate import as_json, bootstrap_weights, confusion_figures, predicted_classes
+from core.progress import RunContext
 
 EXACT_LIMIT = 10
 """Up to this many modalities every subset is asked (1023); above it they are sampled."""
@@ -133,6 +134,7 @@ def predict_subsets(
     present: np.ndarray,
     n_classes: int,
     plan: SubsetPlan | None = None,
+    context: RunContext | None = None,
 ) -> SubsetPredictions:
     """Ask a model for every subset, once per distinct mask.
 
@@ -143,6 +145,7 @@ def predict_subsets(
         with the modality gone, which is what removing a modality from a recording means.
     present: bool (windows, modalities).
     n_classes: number of columns of the answer.
+    context: asked before each subset whether to stop.
     """
     present = np.asarray(present, dtype=bool)
     n_windows, n_modalities = present.shape
@@ -161,6 +164,8 @@ def predict_subsets(
         if effective in asked:
             probabilities[row] = probabilities[asked[effective]]
             continue
+        if context is not None:
+            context.look()
         keep = np.zeros_like(present)
         keep[:, effective] = present[:, effective]
         answer = np.asarray(predict(keep), dtype=np.float32)
@@ -304,6 +309,7 @@ def robustness_report(
     shapley_values: np.ndarray | None = None,
     fragilities: np.ndarray | None = None,
     seed: int = 0,
+    context: RunContext | None = None,
 ) -> dict[str, Any]:
     """The `robustness` part of a report: plain JSON types, undefined figures None.
 
@@ -321,6 +327,7 @@ def robustness_report(
     modalities: names in scheme order.
     labels: int64 (windows,), -1 unlabelled. subjects: (windows,), for the intervals.
     shapley_values: as from `shapley`. fragilities: as from `fragility`.
+    context: asked before each subset whether to stop.
     """
     plan = predictions.plan
     if len(modalities) != plan.n_modalities:
@@ -341,6 +348,8 @@ def robustness_report(
 
     rows: list[dict[str, Any]] = []
     for row, kept in enumerate(plan.kept):
+        if context is not None:
+            context.look()
         answered = classes[row] >= 0
         same = classes[row, answered] == classes[0, answered]
         entry: dict[str, Any] = {

@@ -1,12 +1,19 @@
-"""All recordings of a run, from files to windows; one that fails does not stop the others."""
+"""All recordings of a run, from files to windows; one that fails does not stop the others.
+
+Reading a night and going over all windows take their time: files and windows made here ask the
+run's context at every read whether to stop.
+"""
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from core.config import Kind, RunConfig, check_excluded_modalities
 from core.dataset import PreparedRecording, SignalStore, WindowSet, prepare
@@ -20,8 +27,59 @@ from core.labels import label_columns, without_label_files
 from core.modalities import AUTO, ModalityScheme, choose_scheme, kind_of, load_preset
 from core.model import ModalityShape
 from core.progress import RunContext
-from core.recording import SIMULATED_FIELD, Finding, Recording
+from core.recording import SIMULATED_FIELD, Finding, Recording, SignalFile
 from core.saved_model import SavedModel
+
+
+class WatchedFile(SignalFile):
+    """A file whose every read asks first whether to stop. Raises Cancelled."""
+
+    def __init__(self, file: SignalFile, context: RunContext) -> None:
+        self._file = file
+        self._context = context
+        self.path = file.path
+        self.format = file.format
+        self.start_s = file.start_s
+        self.has_clock = file.has_clock
+        self.duration_s = file.duration_s
+        self.channels = file.channels
+        self.gaps = file.gaps
+        self.annotations = file.annotations
+        self.findings = file.findings
+
+    def read(self, channel: int, start: int, stop: int) -> np.ndarray:
+        self._context.look()
+        return self._file.read(channel, start, stop)
+
+    def texts(self, column: str) -> tuple[np.ndarray, list[str]]:
+        self._context.look()
+        return self._file.texts(column)
+
+
+def watched(recording: Recording, context: RunContext) -> Recording:
+    """The same recording, with files that ask at every read whether to stop."""
+    sources = tuple(
+        replace(source, file=WatchedFile(source.file, context)) for source in recording.sources
+    )
+    return replace(recording, sources=sources)
+
+
+class WatchedWindows(WindowSet):
+    """Windows that ask, whenever some are cut out, whether to stop. Raises Cancelled."""
+
+    def __init__(
+        self,
+        recordings: Sequence[PreparedRecording],
+        context: RunContext,
+        *,
+        dense: bool = False,
+    ) -> None:
+        super().__init__(recordings, dense=dense)
+        self._context = context
+
+    def gather(self, indices: np.ndarray, modality: str) -> np.ndarray:
+        self._context.look()
+        return super().gather(indices, modality)
 
 
 @dataclass(frozen=True)
@@ -94,7 +152,7 @@ def load_study(
             entry.update(status="excluded", error=reasons[one.id])
             continue
         try:
-            opened.append(open_recording(one, config.recordings))
+            opened.append(watched(open_recording(one, config.recordings), context))
         except CrosslError as error:
             entry.update(status="failed", error=str(error))
     if not opened:
@@ -126,11 +184,11 @@ def load_study(
         describe(by_id[recording.id], recording)
     if not prepared.recordings:
         raise DataError(_nothing_left(entries))
-    windows = WindowSet(prepared.recordings)
+    windows = WatchedWindows(prepared.recordings, context)
     dense = (
         windows
         if all(one.pretrain_windows is one.windows for one in prepared.recordings)
-        else WindowSet(prepared.recordings, dense=True)
+        else WatchedWindows(prepared.recordings, context, dense=True)
     )
     for finding in scheme.findings:
         context.say(finding.message)

@@ -6,9 +6,12 @@ signals to methods of QObjects, never to lambdas, which would run in the job's t
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal
@@ -17,6 +20,11 @@ from core.progress import Cancelled, Progress, RunContext
 
 Work = Callable[[RunContext], Any]
 REPORT_EVERY_S = 0.1
+NICENESS = 10
+"""Added to that of a thread that gives way, where threads have one of their own (Linux)."""
+SWITCH_EVERY_S = 0.001
+"""How soon Python takes turns while a job gives way; by itself it lets a thread have 5 ms each time
+that the window wants to go on."""
 
 
 class Job(QThread):
@@ -24,7 +32,10 @@ class Job(QThread):
 
     Emits exactly one of `succeeded` (with the result), `failed` (with the exception) and
     `cancelled`; Qt's own `finished` follows. `progressed` comes at most about ten times a second,
-    but every message is passed on.
+    but every message and every milestone is passed on.
+
+    `gives_way`: for work that takes minutes, such as training. The window and short jobs come
+    first: the thread, and those that torch starts from it, run at a lower priority.
     """
 
     succeeded = Signal(object)
@@ -32,9 +43,12 @@ class Job(QThread):
     cancelled = Signal()
     progressed = Signal(object)
 
-    def __init__(self, work: Work, parent: QObject | None = None) -> None:
+    def __init__(
+        self, work: Work, parent: QObject | None = None, *, gives_way: bool = False
+    ) -> None:
         super().__init__(parent)
         self._work = work
+        self._gives_way = gives_way
         self._stop = threading.Event()
         self._reported = 0.0
 
@@ -43,8 +57,13 @@ class Job(QThread):
         self._stop.set()
 
     def run(self) -> None:
+        context = RunContext(report=self._report, should_stop=self._stop.is_set)
         try:
-            result = self._work(RunContext(report=self._report, should_stop=self._stop.is_set))
+            if self._gives_way:
+                with _giving_way(self):
+                    result = self._work(context)
+            else:
+                result = self._work(context)
         except Cancelled:
             self.cancelled.emit()
         except Exception as error:  # what it is, is for the receiver to tell and show
@@ -54,9 +73,33 @@ class Job(QThread):
 
     def _report(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.message or now - self._reported >= REPORT_EVERY_S:
+        told = progress.message or progress.milestone
+        if told or now - self._reported >= REPORT_EVERY_S:
             self._reported = now
             self.progressed.emit(progress)
+
+
+_giving_way_lock = threading.Lock()
+_switch_intervals: list[float] = []  # of each job that gives way, what was set before it
+
+
+@contextmanager
+def _giving_way(thread: QThread) -> Iterator[None]:
+    """Lower the priority of the calling thread, and let Python take turns more often meanwhile."""
+    thread.setPriority(QThread.Priority.LowPriority)
+    if sys.platform == "linux":  # where Qt's priorities mean nothing to ordinary threads
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + NICENESS)
+    with _giving_way_lock:
+        _switch_intervals.append(sys.getswitchinterval())
+        sys.setswitchinterval(SWITCH_EVERY_S)
+    try:
+        yield
+    finally:
+        with _giving_way_lock:
+            before = _switch_intervals.pop()
+            if not _switch_intervals:
+                sys.setswitchinterval(before)
 
 
 class LatestJob(QObject):

@@ -323,7 +323,7 @@ class _Running(QObject):
         self.job_id = job_id
         self._queue = queue
         self._outcome: object = None
-        self.job = Job(work, self)
+        self.job = Job(work, self, gives_way=True)
         self.job.succeeded.connect(self._on_outcome)
         self.job.failed.connect(self._on_outcome)
         self.job.cancelled.connect(self._on_cancelled)

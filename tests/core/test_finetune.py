@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from core import finetune as module
 from core.classifier import Classifier, Embedded, embed, neighbours_in_time
 from core.config import AggregatorConfig, EncoderConfig, FinetuneConfig, ModelConfig
 from core.errors import DataError
@@ -17,6 +18,7 @@ from core.finetune import (
     finetune_end_to_end,
     finetune_frozen,
     keep_masks,
+    macro_f1,
     validation_split,
 )
 from core.model import CrosslModel, ModalityShape
@@ -274,7 +276,7 @@ def test_end_to_end_stops_early_on_validation_subjects() -> None:
         update={"epochs": 40, "patience": 1, "learning_rate": 0.3, "encoder_learning_rate": 0.3}
     )
     end_to_end(Data(noise=1.0), config, RunContext(steps.append))
-    assert max(step.done for step in steps) < 40
+    assert 1 < sum(step.milestone for step in steps) < 40
 
 
 def test_end_to_end_with_context_is_a_sentence() -> None:
@@ -294,3 +296,134 @@ def test_end_to_end_with_context_is_a_sentence() -> None:
 def test_fine_tuning_can_be_cancelled(train: Callable[[RunContext], object]) -> None:
     with pytest.raises(Cancelled):
         train(RunContext(should_stop=lambda: True))
+
+
+# ---------------------------------------------------------------- live figures
+
+
+def milestones(train: Callable[[RunContext], object]) -> list[Progress]:
+    seen: list[Progress] = []
+    train(RunContext(seen.append))
+    return [one for one in seen if one.milestone]
+
+
+def test_macro_f1_is_that_of_the_likeliest_classes() -> None:
+    logits = np.log(np.array([[0.6, 0.4, 0], [0.7, 0.3, 0], [0.1, 0.9, 0], [0.8, 0.2, 0]]) + 1e-9)
+    labels = np.array([0, 0, 1, 1])
+    assert macro_f1(logits, labels, 3) == pytest.approx((0.8 + 2 / 3) / 2)
+
+
+def test_a_linear_head_tells_once_how_it_does_on_validation_subjects() -> None:
+    (one,) = milestones(lambda context: frozen(Data(), FinetuneConfig(), context=context))
+    assert set(one.values) == {"validation_macro_f1", "labels"}
+    assert 0.5 < one.values["validation_macro_f1"] <= 1.0
+    assert one.values["labels"] == N
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        lambda context: frozen(Data(), FinetuneConfig(head="mlp", epochs=3), context=context),
+        lambda context: end_to_end(Data(), SHORT, context),
+    ],
+    ids=["mlp", "end to end"],
+)
+def test_training_by_epochs_tells_after_each_how_it_does(
+    train: Callable[[RunContext], object],
+) -> None:
+    found = milestones(train)
+    assert [one.values["epoch"] for one in found] == [1, 2, 3]
+    for one in found:
+        assert set(one.values) == {"epoch", "epochs", "validation_macro_f1", "validation_loss"}
+        assert 0 <= one.values["validation_macro_f1"] <= 1
+
+
+def test_few_labels_give_no_figure_of_validation() -> None:
+    few = np.arange(0, N, 5)
+    assert not milestones(
+        lambda context: frozen(Data(), FinetuneConfig(), chosen=few, context=context)
+    )
+
+
+@pytest.mark.parametrize("mode", ["mlp", "end to end"])
+def test_progress_counts_batches_of_all_epochs(mode: str) -> None:
+    seen: list[Progress] = []
+    context = RunContext(seen.append)
+    if mode == "mlp":
+        frozen(Data(), FinetuneConfig(head="mlp", epochs=3), context=context)
+    else:
+        end_to_end(Data(), SHORT, context)
+    steps = [one for one in seen if not one.milestone]
+    assert [one.done for one in steps] == list(range(1, len(steps) + 1))
+    assert {one.total for one in steps} == {len(steps)}
+
+
+# ---------------------------------------------------------------- full memory
+
+
+class SmallMemory(Data):
+    """Holds few windows at a time; `asked_for` notes the sizes that were tried."""
+
+    def __init__(self, holds: int) -> None:
+        super().__init__()
+        self.holds = holds
+        self.asked_for: list[int] = []
+
+    def fetch(self, indices: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        self.asked_for.append(len(indices))
+        if len(indices) > self.holds:
+            raise torch.OutOfMemoryError("out of memory")
+        return super().fetch(indices)
+
+
+def same_weights(a: Classifier, b: Classifier) -> bool:
+    one, two = a.state_dict(), b.state_dict()
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_full_memory_halves_the_batch_of_training_end_to_end() -> None:
+    said: list[Progress] = []
+    data = SmallMemory(8)
+    _, classifier = end_to_end(data, SHORT, RunContext(said.append))
+    assert max(size for size in data.asked_for if size <= 8) == 8
+    messages = [one.message for one in said if one.message]
+    assert "finetune: the memory was full; going on in batches of 8." in messages
+    # Nothing of the batches that did not fit is left. Standardisation and validation start from
+    # embeddings that other batch sizes may round otherwise.
+    _, expected = end_to_end(SmallMemory(8), SHORT.model_copy(update={"batch_size": 8}))
+    assert same_weights(classifier, expected)
+
+
+def test_memory_that_is_full_in_a_later_epoch_repeats_that_epoch_only() -> None:
+    data = SmallMemory(N)
+    seen: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        seen.append(progress)
+        if progress.milestone and progress.values["epoch"] == 2:
+            data.holds = 8
+
+    end_to_end(data, SHORT, RunContext(report))
+    assert [one.values["epoch"] for one in seen if one.milestone] == [1, 2, 3]
+
+
+def test_a_memory_too_small_for_training_end_to_end_is_a_sentence() -> None:
+    with pytest.raises(DataError, match="does not even hold one window"):
+        end_to_end(SmallMemory(0), SHORT)
+    with pytest.raises(DataError, match="does not even hold two windows"):
+        end_to_end(SmallMemory(1), SHORT)
+
+
+def test_large_products_are_made_in_parts_with_looks_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+    context = RunContext(should_stop=lambda: bool(looks.append(1)))
+    one, _ = frozen(Data(), FinetuneConfig(), context=context)
+    at_once = len(looks)
+    monkeypatch.setattr(module, "PRODUCT_AT_ONCE", 1)  # row by row
+    looks.clear()
+    two, _ = frozen(Data(), FinetuneConfig(), context=context)
+    assert len(looks) > at_once + N
+    for name, weight in one.state_dict().items():
+        torch.testing.assert_close(weight, two.state_dict()[name], rtol=1e-3, atol=1e-4)

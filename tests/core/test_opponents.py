@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from threadpoolctl import threadpool_limits
 
+from core import opponents
 from core.errors import DataError
 from core.features import FeatureTable
 from core.opponents import (
@@ -14,6 +17,7 @@ from core.opponents import (
     fit_predict,
     predict_filled_in,
 )
+from core.progress import Cancelled, RunContext
 
 LEARNERS = [kind for kind in FEATURE_OPPONENTS if kind != "majority"]
 
@@ -167,3 +171,68 @@ def test_adapting_to_the_person_scales_within_each_subject():
         np.testing.assert_allclose(np.nanstd(own[:, :2], axis=0), 1, atol=1e-5)
     assert (found[:, 2] == 0).all()
     assert np.isnan(found[3, 0])
+
+
+def all_at_once(kind, fitted, values, labels, seed):
+    """The library's own training with the same settings: every tree in one call."""
+    settings = {
+        name: value
+        for name, value in fitted.model.get_params().items()
+        if name not in ("warm_start", "early_stopping", "validation_fraction", "scoring")
+        and name != "n_iter_no_change"
+    }
+    if kind == "random_forest":
+        return RandomForestClassifier(**settings).fit(values, labels)
+    return HistGradientBoostingClassifier(**settings, early_stopping=False).fit(values, labels)
+
+
+@pytest.mark.parametrize("kind", ["random_forest", "gradient_boosting"])
+@pytest.mark.parametrize("slowness", [1e-6, 1e6], ids=["in long steps", "tree by tree"])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_trees_grown_in_steps_are_those_of_one_call_bit_for_bit(
+    kind, slowness, n_classes, monkeypatch
+):
+    monkeypatch.setattr(opponents, "STEP_S", 1 / slowness)
+    monkeypatch.setattr(opponents, "PREDICTED_AT_ONCE", 7)
+    table, labels = blobs(150, n_classes)
+    fitted = fit(kind, table.values, labels, n_classes, seed=5, trees=23, n_jobs=2)
+    ready = np.clip((table.values.astype(np.float64) - fitted.fill) / fitted.scale, -50, 50)
+    with threadpool_limits(limits=1):
+        expected = all_at_once(kind, fitted, ready, labels, 5).predict_proba(ready)
+    np.testing.assert_array_equal(fitted.predict(table.values), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["random_forest", "gradient_boosting"])
+def test_a_training_can_be_stopped_between_any_two_steps(kind, monkeypatch):
+    monkeypatch.setattr(opponents, "STEP_S", 0.0)  # as few trees at a time as can be
+    table, labels = blobs()
+    looks = []
+
+    def asked(limit):
+        looks.clear()
+        return RunContext(should_stop=lambda: looks.append(1) or len(looks) > limit)
+
+    fit_predict(kind, table.values, labels, table.values, 3, trees=12, context=asked(10**6))
+    total = len(looks)
+    assert total > 12
+    for limit in (0, 1, total // 2, total - 1):
+        with pytest.raises(Cancelled):
+            fit_predict(kind, table.values, labels, table.values, 3, trees=12, context=asked(limit))
+        assert len(looks) == limit + 1
+
+
+@pytest.mark.parametrize("kind", FEATURE_OPPONENTS)
+def test_every_opponent_asks_whether_to_stop(kind):
+    table, labels = blobs()
+    looks = []
+    context = RunContext(should_stop=lambda: bool(looks.append(1)))
+    fit_predict(kind, table.values, labels, table.values, 3, trees=5, context=context)
+    assert bool(looks) == (kind != "majority")  # which takes no time
+
+
+def test_the_next_step_aims_at_the_time_between_looks():
+    step = opponents._next_step
+    assert step(4, opponents.STEP_S / 2, 2) == 8
+    assert step(4, opponents.STEP_S * 100, 2) == 2
+    assert step(4, 1e-9, 3) == 15
+    assert step(7, opponents.STEP_S, 1) == 7

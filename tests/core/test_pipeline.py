@@ -521,3 +521,133 @@ def test_the_network_is_that_of_the_starting_model_whatever_the_run_file_says(
 def test_a_missing_starting_model_is_named(small_study: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere"):
         study_run(small_study, tmp_path / "out", "finetune.from=nowhere", AFTER)
+
+
+# ---------------------------------------------------------------- classes that disappear
+
+
+def relabel(study: Any, *people: int, **names: str) -> None:
+    """Give people other labels, as whoever labels may do: what they do in the last ten seconds is
+    `last`, and what was `walk` before is `walk`; an empty name takes a label away."""
+    for number in people:
+        data = study.signals(number)
+        activity = data["activity"].copy()
+        activity[activity == "walk"] = names.get("walk", "walk")
+        activity[data["time"] >= 50] = names["last"]
+        study.write(f"s{number}", number, activity=activity)
+
+
+EVERYBODY = (1, 2, 3, 4, 5)
+LEARNERS = (
+    'evaluate.opponents=["majority", "random_forest", "logistic_regression", "random_encoders",'
+    ' "supervised"]',
+    "finetune.epochs=1",
+    'labels.classes=["rest", "run", "walk"]',
+    "evaluate.budgets=[0.3, 1.0]",
+    "evaluate.budget_seeds=1",
+)
+
+
+def test_a_class_that_nobody_has_is_said_and_the_run_goes_on(
+    small_study: Any, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    context = RunContext(lambda progress: said.append(progress.message))
+    report = study_run(small_study, tmp_path / "out", *LEARNERS, context=context)
+    note = "No window has the label run: it can be neither learnt nor predicted."
+    assert note in said
+    assert note in report["evaluation"]["notes"]
+    assert report["classes"] == ["rest", "run", "walk"]
+    assert report["evaluation"]["per_class"]["run"] == {
+        "precision": None, "recall": None, "f1": None, "support": 0, "predicted": 0,
+    }  # fmt: skip
+    assert report["evaluation"]["macro_f1"] > 0.5
+
+
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_a_class_that_is_unlabelled_everywhere_is_said(
+    small_study: Any, tmp_path: Path, head: str
+) -> None:
+    relabel(small_study, *EVERYBODY, last="run")
+    options = (*LEARNERS, f"finetune.head={head}", 'evaluate.opponents=["random_forest"]')
+    before = study_run(small_study, tmp_path / "out", *options)
+    assert before["evaluation"]["notes"] == []
+    relabel(small_study, *EVERYBODY, last="run", walk="")
+    # Into the same folder: what was kept does not fit any more.
+    after = study_run(small_study, tmp_path / "out", *options)
+    assert any("label walk" in note for note in after["evaluation"]["notes"])
+    assert after["evaluation"]["per_class"]["walk"]["support"] == 0
+    assert after["data_fingerprint"] != before["data_fingerprint"]
+
+
+def test_a_class_left_to_one_person_is_said_for_the_fold_that_tests_them(
+    small_study: Any, tmp_path: Path
+) -> None:
+    relabel(small_study, 2, last="run")
+    report = study_run(small_study, tmp_path / "out", *LEARNERS)
+    assert report["evaluation"]["notes"] == [
+        "Fold 1: no training subject has run, so that it cannot be predicted there."
+    ]
+    assert report["evaluation"]["per_class"]["run"]["recall"] == 0.0
+
+
+def test_a_class_that_only_locked_people_have_is_said(small_study: Any, tmp_path: Path) -> None:
+    relabel(small_study, 2, last="run")
+    report = study_run(
+        small_study, tmp_path / "out", *LEARNERS, 'evaluate.test_subjects=["s2"]',
+        'evaluate.opponents=["majority"]',
+    )  # fmt: skip
+    assert any("Only locked test subjects have the label run" in note
+               for note in report["evaluation"]["notes"])  # fmt: skip
+
+
+# ---------------------------------------------------------------- the same data
+
+
+def test_the_fingerprint_of_the_data_does_not_depend_on_settings_or_order(
+    small_study: Any, tmp_path: Path
+) -> None:
+    only = 'steps=["pretrain", "finetune", "predict"]'
+    first = study_run(small_study, tmp_path / "one", only)["data_fingerprint"]
+    others = (
+        ['labels.classes=["walk", "rest"]'],
+        ["pretrain.epochs=1", "seed=3", "finetune.head=mlp", "finetune.epochs=1"],
+        ["windows.pretrain_hop_s=1"],
+    )
+    for number, options in enumerate(others):
+        report = study_run(small_study, tmp_path / f"other{number}", only, *options)
+        assert report["data_fingerprint"] == first
+    listed = list_recordings(small_study)
+    listed.reverse()
+    for entry in listed:
+        entry["id"] = f"night-{entry['id']}"
+    for source in small_study.document["recordings"]["sources"]:
+        source["csv"]["ignore_columns"] = []
+    small_study.write_run_file()
+    assert study_run(small_study, tmp_path / "listed", only)["data_fingerprint"] == first
+
+
+@pytest.mark.parametrize("change", ["signal", "label", "subject", "window", "one fewer"])
+def test_the_fingerprint_of_the_data_tells_other_data(
+    small_study: Any, tmp_path: Path, change: str
+) -> None:
+    only = 'steps=["pretrain"]'
+    options = ["pretrain.epochs=1"]
+    first = study_run(small_study, tmp_path / "one", only, *options)["data_fingerprint"]
+    if change == "signal":
+        small_study.write("s2", 50)
+    elif change == "label":
+        kind = {"kind": "epochs", "pattern": "{subject}.txt", "epoch_s": 10}
+        small_study.document["labels"] = kind | {"classes": ["rest", "walk"]}
+        small_study.write_run_file()
+        for number in range(1, 6):
+            labels = ["rest", "walk"] * 3 if number != 2 else ["walk", "rest"] * 3
+            (small_study.folder / f"s{number}.txt").write_text("\n".join(labels) + "\n")
+    elif change == "subject":
+        options.append("recordings.subject=person {subject}")
+    elif change == "window":
+        options.append("windows.hop_s=1")
+    else:
+        (small_study.folder / "s5.csv").unlink()
+    second = study_run(small_study, tmp_path / "two", only, *options)["data_fingerprint"]
+    assert second != first

@@ -15,7 +15,14 @@ from core.checkpoint import load_tensors
 from core.config import AggregatorConfig, EncoderConfig, LossConfig, ModelConfig, PretrainConfig
 from core.errors import DataError
 from core.model import CrosslModel, ModalityShape
-from core.pretrain import PretrainResult, is_out_of_memory, learning_rate, pretrain
+from core.pretrain import (
+    EpochRecord,
+    PretrainResult,
+    is_out_of_memory,
+    learning_rate,
+    looks_within,
+    pretrain,
+)
 from core.progress import Cancelled, Progress, RunContext
 
 SHAPES = (ModalityShape("acc", 2, 20.0, 40), ModalityShape("gyro", 1, 10.0, 20))
@@ -90,7 +97,7 @@ class StopAfter:
         self.steps = 0
 
     def report(self, progress: Progress) -> None:
-        if progress.stage:
+        if progress.stage and not progress.milestone:
             self.steps += 1
 
     def should_stop(self) -> bool:
@@ -283,3 +290,100 @@ def test_the_one_cycle_rate_rises_and_falls_to_nothing() -> None:
     assert rates[2] == pytest.approx(CONFIG.learning_rate)
     assert rates[0] < rates[1] < rates[2] > rates[3] > rates[4]
     assert rates[4] == pytest.approx(0, abs=1e-12)
+
+
+FIGURES = {
+    *("epoch", "epochs", "loss", "invariance", "variance", "covariance"),
+    *("deviation", "effective_rank", "cosine", "seconds"),
+}
+
+
+def points(reports: list[Progress]) -> list[dict[str, float]]:
+    """Figures of the milestones, but for the time they took."""
+    return [one.values | {"seconds": 0.0} for one in reports if one.milestone]
+
+
+def test_every_epoch_is_a_milestone_with_all_its_figures() -> None:
+    seen: list[Progress] = []
+    _, result = learn(context=RunContext(seen.append))
+    found = points(seen)
+    assert [point["epoch"] for point in found] == [1, 2, 3, 4]
+    assert all(set(point) == FIGURES and point["epochs"] == 4 for point in found)
+    for point, record in zip(found, figures(result), strict=True):
+        assert EpochRecord(**{k: v for k, v in point.items() if k != "epochs"}) == record
+    assert [(one.done, one.total) for one in seen if one.milestone] == [
+        (3, 12), (6, 12), (9, 12), (12, 12),
+    ]  # fmt: skip
+
+
+def test_curves_are_whole_after_a_resumed_pretraining(tmp_path: Path) -> None:
+    whole: list[Progress] = []
+    learn(context=RunContext(whole.append))
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(Cancelled):
+        learn(checkpoint=path, fingerprint="f", context=StopAfter(8).context)
+    resumed: list[Progress] = []
+    learn(checkpoint=path, fingerprint="f", context=RunContext(resumed.append))
+    assert points(resumed) == points(whole)
+    assert sum(one.stage != "" and not one.milestone for one in resumed) == 6  # two epochs
+
+
+def test_a_milestone_comes_after_its_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+
+    def report(progress: Progress) -> None:
+        if progress.milestone:
+            assert len(load_tensors(path)[1]["history"]) == progress.values["epoch"]
+
+    learn(checkpoint=path, fingerprint="f", context=RunContext(report))
+
+
+class Looks:
+    """Counts how often it is asked, and says stop from the given time on."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.stop_at = stop_at
+        self.count = 0
+
+    def __call__(self) -> bool:
+        self.count += 1
+        return self.stop_at is not None and self.count >= self.stop_at
+
+
+def test_a_slow_batch_is_looked_into_forth_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.0)  # as if each layer took long
+    model = CrosslModel.build(MODEL, SHAPES, 0, CONFIG)
+    batch, present = Windows()(np.arange(8))
+
+    def forth() -> torch.Tensor:
+        return model.pretraining_loss(batch, present, torch.Generator().manual_seed(0))[0]
+
+    looks = Looks()
+    with looks_within(model, RunContext(should_stop=looks)):
+        loss = forth()
+        on_the_way_forth = looks.count
+        loss.backward()
+    assert on_the_way_forth > 20
+    assert looks.count > on_the_way_forth + 20
+    asked = looks.count
+    forth().backward()
+    assert looks.count == asked  # nothing of it stays
+
+    def stopped(stop_at: int) -> None:
+        with looks_within(model, RunContext(should_stop=Looks(stop_at))):
+            forth().backward()
+
+    for stop_at in (1, on_the_way_forth, on_the_way_forth + 1, asked):
+        with pytest.raises(Cancelled):
+            stopped(stop_at)
+
+
+def test_looking_into_batches_changes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.0)
+    looks = Looks()
+    first, _ = learn(context=RunContext(should_stop=looks))
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 1e9)
+    fewer = Looks()
+    second, _ = learn(context=RunContext(should_stop=fewer))
+    assert same(first, second)
+    assert looks.count > 10 * fewer.count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
 import pytest
@@ -9,7 +11,7 @@ from PySide6.QtCore import QThread
 
 from core.errors import CrosslError
 from core.progress import Cancelled, Progress, RunContext
-from ui.jobs import Job, LatestJob
+from ui.jobs import NICENESS, SWITCH_EVERY_S, Job, LatestJob
 
 
 def counted(job: Job) -> dict[str, list]:
@@ -77,6 +79,99 @@ def test_progress_is_throttled_but_no_message_is_lost(qtbot):
         job.start()
     qtbot.waitUntil(lambda: sum(bool(p.message) for p in seen) == 5)
     assert sum(not p.message for p in seen) < 100
+
+
+def test_no_milestone_is_lost_however_fast_they_come(qtbot):
+    def work(context: RunContext) -> None:
+        for epoch in range(300):
+            context.step("training", epoch, 300)
+            context.milestone("training", epoch, 300, epoch=epoch, loss=1.0)
+
+    job = Job(work)
+    seen: list[Progress] = []
+    job.progressed.connect(seen.append)
+    with qtbot.waitSignal(job.finished):
+        job.start()
+    qtbot.waitUntil(lambda: sum(p.milestone for p in seen) == 300)
+    points = [p.values["epoch"] for p in seen if p.milestone]
+    assert points == list(range(300))
+    assert sum(not p.milestone for p in seen) < 100
+
+
+def test_a_milestone_is_a_place_to_stop_at(qtbot):
+    def work(context: RunContext) -> None:
+        while True:
+            context.milestone("training", loss=1.0)
+
+    job = Job(work)
+    ends = counted(job)
+    job.start()
+    with qtbot.waitSignal(job.finished):
+        job.stop()
+    qtbot.waitUntil(lambda: len(ends["cancelled"]) == 1)
+
+
+def priority() -> tuple[float, int]:
+    """How often Python takes turns, and how nice the calling thread is."""
+    nice = 0
+    if sys.platform == "linux":
+        nice = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    return sys.getswitchinterval(), nice
+
+
+@pytest.mark.parametrize("end", ["result", "stop", "error"])
+def test_a_job_that_gives_way_leaves_everything_as_it_was(qtbot, end: str):
+    before = priority()
+    during: list[tuple[float, int]] = []
+
+    def work(context: RunContext) -> None:
+        during.append(priority())
+        if end == "stop":
+            raise Cancelled
+        if end == "error":
+            raise ValueError("bug")
+
+    job = Job(work, gives_way=True)
+    with qtbot.waitSignal(job.finished):
+        job.start()
+    job.wait()
+    (interval, nice), (usual, own) = during[0], before
+    assert interval == pytest.approx(SWITCH_EVERY_S)
+    assert nice == (min(own + NICENESS, 19) if sys.platform == "linux" else own)
+    assert priority() == before
+    assert usual > SWITCH_EVERY_S
+
+
+def test_threads_take_turns_often_until_the_last_job_that_gives_way_has_ended(qtbot):
+    usual = sys.getswitchinterval()
+    go_on = [threading.Event(), threading.Event()]
+    begun = [threading.Event(), threading.Event()]
+
+    def work(number: int):
+        def wait(context: RunContext) -> None:
+            begun[number].set()
+            assert go_on[number].wait(10)
+
+        return wait
+
+    jobs = [Job(work(number), gives_way=True) for number in range(2)]
+    for number, job in enumerate(jobs):
+        job.start()
+        assert begun[number].wait(10)
+    for number, expected in ((0, SWITCH_EVERY_S), (1, usual)):
+        with qtbot.waitSignal(jobs[number].finished):
+            go_on[number].set()
+        jobs[number].wait()
+        assert sys.getswitchinterval() == pytest.approx(expected)
+
+
+def test_other_jobs_run_as_before(qtbot):
+    job = Job(lambda context: priority())
+    ends = counted(job)
+    with qtbot.waitSignal(job.finished):
+        job.start()
+    qtbot.waitUntil(lambda: len(ends["succeeded"]) == 1)
+    assert ends["succeeded"][0] == priority()
 
 
 def test_of_several_requests_only_the_newest_is_announced(qtbot):
