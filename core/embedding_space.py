@@ -77,8 +77,9 @@ def umap(embedding: np.ndarray, context: RunContext, seed: int = 0) -> Projectio
     """Windows near each other in the embedding, near each other in the plane.
 
     `embedding` is float32 (windows, g); windows with NaN in them are left out. It starts from the
-    PCA, so that both maps lie alike, and the same seed gives the same map. Takes seconds to minutes;
-    asked to stop, it does so before and after the work itself, which cannot be interrupted.
+    PCA, so that both maps lie alike, and the same seed gives the same map. Takes seconds to
+    minutes; asked to stop, it does so before and after the work itself, which cannot be
+    interrupted.
 
     Raises CrosslError where umap-learn is not installed or does not load, DataError where there
     are too few windows, Cancelled.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,21 +35,25 @@ def suggest_next(
     done: Mapping[str, np.ndarray],
     count: int,
     context: RunContext,
+    *,
+    only: Collection[str] | None = None,
 ) -> Suggestion:
     """The `count` windows that teach most, with a head trained on the labels so far.
 
     `labels` by recording, int64 (windows,), -1 unlabelled: what the head learns from. `done` by
-    recording, the labels of whoever labels now: windows with one are not suggested. Locked test
-    subjects are left alone. Without labels of two classes the choice goes by the embeddings alone.
+    recording, the labels of whoever labels now: windows with one are not suggested. Left alone are
+    locked test subjects, and recordings that are not in `only`, where it is given. Without labels
+    of two classes the choice goes by the embeddings alone.
     """
     laid = np.concatenate([done[name] for name in windows.recordings])
     probabilities = _probabilities(results, windows, labels, context)
+    is_allowed = np.array([only is None or name in only for name in windows.recordings], bool)
     locked = set(results.config.evaluate.test_subjects) if results.config is not None else set()
     rows = suggest(
         windows.embedding,
         probabilities,
         laid >= 0,
-        ~np.isin(windows.subject, sorted(locked)),
+        ~np.isin(windows.subject, sorted(locked)) & is_allowed[windows.recording_index],
         count,
         places=Places(windows.recording_index, windows.starts_s, windows.length_s),
         context=context,

@@ -51,6 +51,8 @@ class AllWindows:
     fragility: np.ndarray
     shapley: np.ndarray
     embedding: np.ndarray
+    left_out: tuple[str, ...] = ()
+    """Why recordings are not among them: their files are damaged."""
 
     def __len__(self) -> int:
         return len(self.starts_s)
@@ -104,21 +106,43 @@ class RunResults:
     def __init__(self, folder: Path) -> None:
         """Raises ModelError where the folder holds neither report nor model, or damaged ones."""
         self.folder = folder
+        self._stamps = self._stamped()
         self.report: dict[str, Any] = _document(folder / "report.json") or {}
         model = _document(folder / "model" / "model.json") or {}
         if not self.report and not model:
             raise ModelError(f"{folder}: neither a report nor a model is here.")
+        try:
+            self._take(model)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ModelError(f"{folder}: the report or the model is damaged ({error}).") from None
+        self._windows: OrderedDict[str, RecordingWindows] = OrderedDict()
+
+    def _take(self, model: dict[str, Any]) -> None:
+        """Take over what report and model say. Raises what damaged ones lead to."""
         self.config = _config(self.report.get("config") or model.get("config"))
-        self.classes = tuple(model.get("classes") or self.report.get("classes") or ())
+        self.classes: tuple[str, ...] = tuple(
+            model.get("classes") or self.report.get("classes") or ()
+        )
         named = [str(m.get("name")) for m in model.get("modalities") or ()]
-        self.modalities = tuple(named or self.report.get("modalities") or ())
+        self.modalities: tuple[str, ...] = tuple(named or self.report.get("modalities") or ())
         final = self.report.get("final") or {}
         self.train_subjects = frozenset(final.get("train_subjects") or ())
         self.seen_subjects = frozenset(final.get("pretrain_subjects") or ())
         self.seen_files = frozenset((model.get("data") or {}).get("files") or ())
         self.has_model = bool(model)
         self.has_classifier = bool(model.get("fine_tuned"))
-        self._windows: OrderedDict[str, RecordingWindows] = OrderedDict()
+
+    def _stamped(self) -> tuple[object, ...]:
+        """When report and model were written, and how many recordings have windows."""
+        return (
+            *(_written(self.folder / name) for name in ("report.json", "model/model.json")),
+            len(self.recordings()),
+        )
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the folder holds something else than was read of it."""
+        return self._stamped() != self._stamps
 
     @property
     def scored(self) -> dict[str, dict[str, Any]]:
@@ -142,14 +166,30 @@ class RunResults:
             self._windows.move_to_end(recording)
             return self._windows[recording]
         windows = read_windows(self.path_of(recording))
-        self._windows[recording] = windows
-        while len(self._windows) > KEPT_RECORDINGS:
-            self._windows.popitem(last=False)
+        self.keep(windows)
         return windows
 
-    def forget(self, recording: str) -> None:
-        """Read the windows of a recording anew next time: they were written again."""
-        self._windows.pop(recording, None)
+    def bytes_of(self, recording: str) -> int:
+        """Size of the file with the windows of a recording; 0 where there is none."""
+        try:
+            return self.path_of(recording).stat().st_size
+        except OSError:
+            return 0
+
+    def is_in_memory(self, recording: str) -> bool:
+        """Whether the windows of a recording need not be read."""
+        return recording in self._windows
+
+    def keep(self, windows: RecordingWindows) -> None:
+        """Keep windows that were read elsewhere."""
+        self._windows[windows.recording] = windows
+        self._windows.move_to_end(windows.recording)
+        while len(self._windows) > KEPT_RECORDINGS:
+            self._windows.popitem(last=False)
+
+    def forget_all(self) -> None:
+        """Read all windows anew next time: some were written again."""
+        self._windows.clear()
 
     def held_out(self, windows: RecordingWindows, files: Sequence[str] = ()) -> np.ndarray:
         """Windows whose subject the model that predicted them has not seen, bool (windows,).
@@ -171,18 +211,26 @@ class RunResults:
         """All windows of all recordings, for figures over subjects and for maps.
 
         `lay`: by recording, what gives its windows labels, int64 (windows,), in place of those that
-        the run saw. `files`: by recording, fingerprints of its files. Raises DataError where there
-        are no windows.
+        the run saw. `files`: by recording, fingerprints of its files. Files that are damaged are
+        left out, and said to be. Raises DataError where there are no windows, ModelError where all
+        are damaged.
         """
         parts: list[RecordingWindows] = []
+        damaged: list[ModelError] = []
         names = self.recordings()
         for number, name in enumerate(names):
             context.step("reading predictions", number, len(names))
-            part = read_windows(self.path_of(name))
+            try:
+                part = read_windows(self.path_of(name))
+            except ModelError as error:
+                damaged.append(error)
+                continue
             if not parts or (
                 part.subsets.plan == parts[0].subsets.plan and part.classes == parts[0].classes
             ):
                 parts.append(part)
+        if damaged and not parts:
+            raise damaged[0]
         if not parts:
             raise DataError("This run has no predictions yet.")
         own = lay or {}
@@ -209,6 +257,7 @@ class RunResults:
             fragility=np.concatenate([part.fragility for part in parts]),
             shapley=np.concatenate([part.shapley for part in parts]),
             embedding=np.concatenate([part.embedding for part in parts]),
+            left_out=tuple(map(str, damaged)),
         )
 
     def min_cover(self) -> float:
@@ -230,7 +279,7 @@ def _document(path: Path) -> dict[str, Any] | None:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read ({error}).") from None
     if not isinstance(document, dict):
         raise ModelError(f"{path}: not a file of crossl-app.")
@@ -244,3 +293,12 @@ def _config(document: Any) -> RunConfig | None:
         return make_config(document)
     except ConfigError:
         return None  # of another version: the results are still there to be looked at
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """When a file was written, and its size; None where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

@@ -6,7 +6,8 @@ Labelled windows are filled, unlabelled ones hollow; where colours repeat, shape
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Literal
@@ -15,6 +16,7 @@ import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QFocusEvent,
     QGuiApplication,
     QHelpEvent,
     QIcon,
@@ -50,7 +52,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.report_charts import PALETTE
 from ui.icons import keep_icon
 from ui.label_palette import class_chip
 from ui.overview_bar import seen_on
@@ -82,6 +83,8 @@ SHAPES = ("disc", "square", "triangle", "diamond", "cross")
 _DARK_END = QColor("#FF9A4D")
 _SOFT = 0.55
 """Of the ground in what is not chosen, while something is."""
+_HOLLOW = 0.82
+"""Of the ground inside the rim of an unlabelled window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +123,16 @@ class MapData:
 
 @dataclass(frozen=True)
 class Group:
-    """An entry of the legend: windows of one colour and shape."""
+    """An entry of the legend: windows of one colour and shape.
+
+    `is_hollow`: none of them can have a label.
+    """
 
     name: str
     count: int
     colour: QColor
     shape: str
+    is_hollow: bool = False
 
 
 class EmbeddingMap(QWidget):
@@ -278,11 +285,12 @@ class EmbeddingMap(QWidget):
         self._regroup()
 
     def set_current(self, row: int | None) -> None:
-        """Mark the window that the traces show; None for none."""
+        """Mark the window that the traces show; None, or a window that is not on the map, for
+        none."""
         self.canvas.set_current(row)
 
     def set_visible_rows(self, rows: np.ndarray) -> None:
-        """Mark the windows that are on the screen."""
+        """Mark the windows that are on the screen, as far as they are on the map."""
         self.canvas.set_visible_rows(rows)
 
     def set_editable(self, why_locked: str = "") -> None:
@@ -403,14 +411,16 @@ class EmbeddingMap(QWidget):
         codes = np.where(codes < 0, len(names), codes)
         counts = np.bincount(codes[self.canvas.placed], minlength=len(names) + 1)
         present = np.flatnonzero(counts)
-        of_series = by in ("subject", "recording") or not data.colours
         groups = []
+        used: Counter[str] = Counter()
         for k in present.tolist():
             is_rest = k == len(names)
             colour = grey if is_rest else seen_on(colours[k], ground)
-            repeats = k // len(PALETTE) if of_series and by != "fragility" and not is_rest else 0
-            shape = SHAPES[repeats % len(SHAPES)]
-            groups.append(Group(rest if is_rest else names[k], int(counts[k]), colour, shape))
+            shape = SHAPES[used[colour.name()] % len(SHAPES)]
+            used[colour.name()] += 1
+            name = rest if is_rest else names[k]
+            is_hollow = is_rest and by == "label"
+            groups.append(Group(name, int(counts[k]), colour, shape, is_hollow))
         renumbered = np.full(len(names) + 1, -1, np.int64)
         renumbered[present] = np.arange(len(present))
         return renumbered[codes], tuple(groups)
@@ -589,6 +599,8 @@ class _Canvas(QWidget):
             self.update()
 
     def set_current(self, row: int | None) -> None:
+        if row is not None and not 0 <= row < len(self._points):
+            row = None
         if row != self._current:
             self._current = row
             self._cursor = row if row is not None else self._cursor
@@ -596,6 +608,7 @@ class _Canvas(QWidget):
 
     def set_visible_rows(self, rows: np.ndarray) -> None:
         rows = np.asarray(rows, np.int64)
+        rows = rows[(rows >= 0) & (rows < len(self._points))]
         if not np.array_equal(rows, self._visible):
             self._visible = rows
             self.update()
@@ -719,7 +732,7 @@ class _Canvas(QWidget):
         strong = np.array([group.colour.rgb() for group in self._groups], np.uint32)
         faded = [_mixed(group.colour, ground, _SOFT) for group in self._groups]
         soft = np.array([colour.rgb() for colour in faded], np.uint32)
-        pale = [_mixed(group.colour, ground, 0.82) for group in self._groups]
+        pale = [_mixed(group.colour, ground, _HOLLOW) for group in self._groups]
         inside = np.array([colour.rgb() for colour in pale], np.uint32)
         shapes = np.array([SHAPES.index(group.shape) for group in self._groups])
         codes = self._codes[rows]
@@ -746,13 +759,13 @@ class _Canvas(QWidget):
                 # Row by row, so that of two points the later one lies whole on the other.
                 pixels.ravel()[(at + right).ravel()] = values.ravel()
 
-    def stamp_icon(self, group: Group, filled: bool) -> QIcon:
-        """A point of a group by itself, for the legend."""
+    def stamp_icon(self, group: Group) -> QIcon:
+        """A window of a group by itself, for the legend."""
         side = 2 * max(7, round(self.fontMetrics().height() / 2.6))
         ground = self.palette().color(QPalette.ColorRole.Base)
         down, right, kind = _stamp_pixels(group.shape, side - 4.0)
         pixels = np.zeros((2 * side, 2 * side), np.uint32)
-        body = group.colour if filled else _mixed(group.colour, ground, 0.82)
+        body = _mixed(group.colour, ground, _HOLLOW) if group.is_hollow else group.colour
         table = np.array([0, group.colour.rgb(), body.rgb()], np.uint32)
         pixels[down + side, right + side] = table[kind]
         image_format = QImage.Format.Format_ARGB32_Premultiplied
@@ -1014,7 +1027,7 @@ class _Canvas(QWidget):
         QToolTip.showText(self.mapToGlobal(place.toPoint() + QPoint(12, 12)), words, self)
         self.update()
 
-    def focusOutEvent(self, event: QEvent) -> None:
+    def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         self.update()
 
@@ -1076,14 +1089,15 @@ class _Legend(QListWidget):
         self.setSpacing(2)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._is_fitting = False
         self.itemClicked.connect(self._on_click)
 
-    def fill(self, groups: Sequence[Group], icon_of: object) -> None:
+    def fill(self, groups: Sequence[Group], icon_of: Callable[[Group], QIcon]) -> None:
         """Show these entries; the current one stays, if it is still there."""
         before = self.currentItem().text().rsplit(" (", 1)[0] if self.currentItem() else ""
         self.clear()
         for group in groups:
-            item = QListWidgetItem(icon_of(group, True), f"{group.name} ({group.count:,})")
+            item = QListWidgetItem(icon_of(group), f"{group.name} ({group.count:,})")
             item.setToolTip(self.tr("Choose all: {name}").format(name=group.name))
             self.addItem(item)
             if group.name == before:
@@ -1092,20 +1106,27 @@ class _Legend(QListWidget):
         self._fit()
 
     def _fit(self) -> None:
-        """As high as the lines need, up to a few."""
-        bottom = max(
-            (self.visualItemRect(self.item(k)).bottom() for k in range(self.count())), default=0
-        )
-        offset = self.verticalScrollBar().value()
-        line = self.sizeHintForRow(0) + 2 * self.spacing() if self.count() else 0
-        frame = 2 * self.frameWidth() + 2 * self.spacing()
-        self.setFixedHeight(min(bottom + 1 + offset, self.MOST_LINES * line) + frame)
+        """As high as the lines need; more than a few are scrolled."""
+        if not self.count():
+            return
+        # A bar would make the lines shorter and itself needed.
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.doItemsLayout()
+        top = self.visualItemRect(self.item(0)).top()
+        wanted = self.visualItemRect(self.item(self.count() - 1)).bottom() - top + 1
+        most = self.MOST_LINES * (self.sizeHintForRow(0) + 2 * self.spacing())
+        around = 2 * self.frameWidth() + 4 * self.spacing()
+        self.setFixedHeight(min(wanted, most) + around)
+        if wanted > most:
+            self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+            self.doItemsLayout()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if event.size().width() != event.oldSize().width():
-            self.doItemsLayout()
+        if event.size().width() != event.oldSize().width() and not self._is_fitting:
+            self._is_fitting = True  # a bar that comes or goes changes the width again
             self._fit()
+            self._is_fitting = False
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)

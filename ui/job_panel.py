@@ -69,6 +69,7 @@ class JobPanel(QWidget):
         header = self.table.horizontalHeader()
         for column in range(len(heads)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
+        header.setStretchLastSection(True)
 
         self.stop_action = self._action(
             self.tr("Stop"), self.tr("Stop this job; what it has finished is kept"), self._stop

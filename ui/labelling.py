@@ -63,6 +63,7 @@ class Labelling(QObject):
         self.undo_stack = LabelUndoStack(self)
         self.auto_advance = True
         self._why_not = ""
+        self._held = ""
         self._journal: LabelJournal | None = None
         self._scheme: LabelScheme | None = None
         self._grid = EpochGrid(1, 0, 0)
@@ -85,6 +86,7 @@ class Labelling(QObject):
         """Label another recording, or as another rater; nothing for None, and `why_not` says why
         where it is not for want of a study."""
         self._why_not = why_not
+        self._held = ""
         same = (
             journal is not None
             and self._journal is not None
@@ -139,6 +141,11 @@ class Labelling(QObject):
                 "To label, open a study, or make one of this recording."
             )
         return self._journal.why_locked
+
+    def hold(self, why: str) -> None:
+        """Label nothing for now, for a reason, such as that the recording is about to change under
+        the keys; empty to go on. Opening ends it."""
+        self._held = why
 
     @property
     def is_saved(self) -> bool:
@@ -544,7 +551,7 @@ class Labelling(QObject):
         return True
 
     def _allowed(self) -> bool:
-        locked = self.why_locked
+        locked = self._held or self.why_locked
         if locked:
             self._say(locked)
         return not locked

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QSplitter, QStackedWidget, QWidget
 
+from core.embedding_space import umap_available
 from core.progress import Progress
 from ui.actions import ActionRegistry
 from ui.commands import Commands
 from ui.embedding_map import EmbeddingMap
 from ui.evaluation_page import EvaluationPage
 from ui.job_panel import JobPanel
+from ui.made_later import MadeLater
 from ui.page_bar import PageBar
 from ui.predicting import Predicting
 from ui.prediction_commands import PredictionCommands
@@ -71,32 +73,65 @@ class LearningPart(QObject):
         self._registry = registry
         self.predicting = predicting
         self.queue = RunQueue(self)
-        self.training = TrainingPage()
-        self.evaluation = EvaluationPage()
-        self.sensors = SensorsPage()
-        self.sleep = SleepTable()
-        self.sleep.hide()
-        evaluation = QWidget()
-        column = QVBoxLayout(evaluation)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.evaluation, 1)
-        column.addWidget(self.sleep)
-        self._widgets: dict[str, QWidget] = {
-            "recording": page,
-            "train": self.training,
-            "evaluation": evaluation,
-            "sensors": self.sensors,
-        }
-        for widget in (self.training, evaluation, self.sensors):
-            stack.addWidget(widget)
+        self._training = MadeLater(TrainingPage)
+        self._evaluation = MadeLater(EvaluationPage)
+        self._sensors = MadeLater(SensorsPage)
+        self._sleep = MadeLater(SleepTable)
+        self._evaluation_parts = QSplitter(Qt.Orientation.Vertical)
+        self._widgets: dict[str, QWidget] = {"recording": page}
+        self._training.when_made(partial(self._add_page, "train"))
+        self._evaluation.when_made(self._add_evaluation)
+        self._sensors.when_made(partial(self._add_page, "sensors"))
+        self._sleep.when_made(self._add_sleep)
         self.windows = SuggestionPanel()
-        self.map = EmbeddingMap()
+        self.map = EmbeddingMap(umap_available=umap_available())
         self.jobs = JobPanel(self.queue)
         self._make_docks(window, beside)
         self._make_commands(session, registry, preferences, window)
         self._connect()
 
     # -- parts
+
+    @property
+    def training(self) -> TrainingPage:
+        return self._training()
+
+    @property
+    def evaluation(self) -> EvaluationPage:
+        return self._evaluation()
+
+    @property
+    def sensors(self) -> SensorsPage:
+        return self._sensors()
+
+    @property
+    def sleep(self) -> SleepTable:
+        return self._sleep()
+
+    def _add_page(self, id: str, page: QWidget) -> None:
+        self._widgets[id] = page
+        self._stack.addWidget(page)
+
+    def _add_evaluation(self, evaluation: EvaluationPage) -> None:
+        """With figures of sleep below it, for studies that have any."""
+        self._evaluation_parts.setChildrenCollapsible(False)
+        self._evaluation_parts.insertWidget(0, evaluation)
+        self._evaluation_parts.setStretchFactor(0, 1)
+        self._add_page("evaluation", self._evaluation_parts)
+
+    def _add_sleep(self, sleep: SleepTable) -> None:
+        self._evaluation_parts.addWidget(sleep)
+
+    def _widget_of(self, id: str) -> QWidget:
+        """The page; made where it is not there yet."""
+        for name, page in (
+            ("train", self._training),
+            ("evaluation", self._evaluation),
+            ("sensors", self._sensors),
+        ):
+            if id == name:
+                page()
+        return self._widgets[id]
 
     def _make_docks(self, window: QMainWindow, beside: QDockWidget) -> None:
         right, bottom = (
@@ -134,14 +169,14 @@ class LearningPart(QObject):
     ) -> None:
         predicting, page = self.predicting, self._page
         self.trains = TrainingCommands(
-            session, predicting, self.queue, self.training, registry, preferences, window
+            session, predicting, self.queue, self._training, registry, preferences, window
         )
         self.predicts = PredictionCommands(session, predicting, registry, preferences, page, window)
         self.lists = WindowCommands(
             session, predicting, page, self.windows, self.map, registry, preferences, window
         )
         self.results = ResultCommands(
-            *(session, predicting, page, self.evaluation, self.sensors, self.sleep),
+            *(session, predicting, page, self._evaluation, self._sensors, self._sleep),
             *(registry, preferences, window),
         )
         self.reports = ReportCommands(session, predicting, registry, preferences, window)
@@ -201,11 +236,13 @@ class LearningPart(QObject):
 
     def show_page(self, id: str) -> None:
         """Bring a page to the front."""
-        self._pages.show_page(id)
-        self._on_page(id)
+        if self._pages.current == id:
+            self._on_page(id)
+        else:
+            self._pages.show_page(id)
 
     def _on_page(self, id: str) -> None:
-        widget = self._widgets[id]
+        widget = self._widget_of(id)
         if self._stack.currentWidget() is not widget:
             self._stack.setCurrentWidget(widget)
         fill: dict[str, Callable[[], None]] = {
@@ -246,13 +283,13 @@ class LearningPart(QObject):
         study, view = self._session.study, self.predicting.view
         there = self.predicting.results is not None
         pages = {"train": study is not None, "evaluation": there, "sensors": there}
+        if not pages.get(self._pages.current, True):  # first: a tab that is off gives way to any
+            self.show_page("recording")
         for number, id in enumerate(("recording", "train", "evaluation", "sensors")):
             on = pages.get(id, True)
             self._pages.setTabEnabled(number, on)
             self._registry.action(f"page.{id}").setEnabled(on)
         self._pages.setVisible(study is not None or there)
-        if not pages.get(self._pages.current, True):
-            self.show_page("recording")
         for id in ("view.subsets", "view.shares"):
             self._registry.action(id).setEnabled(view is not None)
         self._registry.action("view.map").setEnabled(there)

@@ -6,7 +6,7 @@ makes views and figures from what the run has kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from core.errors import CrosslError, ModelError
+from core.errors import CrosslError, DataError, ModelError
+from core.label_scheme import LabelScheme
+from core.labels_of_study import LabelSource, read_labels, rows_by_recording
 from core.progress import RunContext
 from core.run_results import AllWindows, RunResults
 from core.study import StudyRecording
-from core.study_labels import StudyLabel
+from core.study_labels import RecordingLabels, StudyLabel
 from core.study_runs import StudyRun, runs_of
-from core.window_store import RecordingWindows
+from core.window_store import RecordingWindows, read_windows
 from core.window_view import (
     LiveFigures,
     WindowView,
@@ -32,6 +34,11 @@ from ui.jobs import LatestJob
 from ui.session import Session
 
 Kept = tuple[int, ...]
+LARGE_BYTES = 16_000_000
+"""Larger files of windows are read in the background."""
+FIGURES_AFTER_MS = 30
+"""Labels rest for so long before figures follow them."""
+RELABEL_AFTER_MS = 200
 
 
 class Predicting(QObject):
@@ -49,6 +56,8 @@ class Predicting(QObject):
     """The windows of all recordings have been read, or are out of date."""
     everything_relabelled = Signal()
     """The same windows of all recordings have other labels."""
+    nothing_there = Signal(str)
+    """There are no windows of all recordings to be read; carries why."""
     failed = Signal(object)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
@@ -60,7 +69,10 @@ class Predicting(QObject):
         self._windows: RecordingWindows | None = None
         self._held_out = np.empty(0, bool)
         self._view: WindowView | None = None
+        self._viewed: RecordingWindows | None = None  # whose windows the view shows
         self._figures: LiveFigures | None = None
+        self._scheme: LabelScheme | None = None
+        self._is_walked = False
         self._kept: Kept | None = None  # None: all
         self._threshold = 0.0
         self._everything: AllWindows | None = None
@@ -68,20 +80,32 @@ class Predicting(QObject):
         self._on_demand: dict[Kept, np.ndarray] = {}
         self._reading = LatestJob(self)
         self._reading.succeeded.connect(self._take_everything)
-        self._reading.failed.connect(self.failed)
+        self._reading.failed.connect(self._on_no_windows)
+        self._relabelling = LatestJob(self)
+        self._relabelling.succeeded.connect(self._take_labels)
+        self._relabelling.failed.connect(self.failed)
+        self._opening = LatestJob(self)
+        self._opening.succeeded.connect(self._take_opened)
+        self._opening.failed.connect(self.failed)
         self._asking = LatestJob(self)
         self._asking.succeeded.connect(self._take_answer)
-        self._asking.failed.connect(self.failed)
+        self._asking.failed.connect(self._on_no_answer)
         # Keys of labels come quicker than anybody reads figures.
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
-        self._soon.setInterval(30)
+        self._soon.setInterval(FIGURES_AFTER_MS)
         self._soon.timeout.connect(self._renew_labels)
+        self._relabel_soon = QTimer(self)
+        self._relabel_soon.setSingleShot(True)
+        self._relabel_soon.setInterval(RELABEL_AFTER_MS)
+        self._relabel_soon.timeout.connect(self._relabel_everything)
         session.study_changed.connect(self._on_study)
         session.results_changed.connect(self._on_results)
         session.shown_changed.connect(self._on_shown)
         session.labelling.labels_changed.connect(self._soon.start)
-        session.labelling.opened.connect(self._soon.start)
+        session.labelling.opened.connect(self._on_labelling)
+        session.recordings_changed.connect(self._relabel_soon.start)
+        session.rater_changed.connect(self._relabel_soon.start)
 
     # -- what is looked at
 
@@ -137,6 +161,15 @@ class Predicting(QObject):
         study = self._session.study
         return study is not None and study.settings.blinded
 
+    @property
+    def is_walked(self) -> bool:
+        """Whether somebody goes through a list of windows: no other run is then chosen for
+        them."""
+        return self._is_walked
+
+    def set_walked(self, walked: bool) -> None:
+        self._is_walked = walked
+
     def run_named(self, name: str) -> StudyRun | None:
         return next((run for run in self._runs if run.name == name), None)
 
@@ -151,16 +184,27 @@ class Predicting(QObject):
         study = self._session.study
         self._runs = runs_of(study.folder) if study is not None else ()
         self.runs_changed.emit()
-        if self._run is not None:
-            self._take_run(self.run_named(self._run.name))
+        if self._run is None:
+            return
+        run = self.run_named(self._run.name)
+        if run is None or self._results is None or self._results.is_outdated:
+            self._take_run(run)
+        elif run != self._run:  # only its name or its state
+            self._run = run
+            self.run_changed.emit()
 
     def renew_windows(self) -> None:
         """Read the chosen run's windows again: more recordings were scored."""
-        if self._results is not None and self._windows is not None:
-            self._results.forget(self._windows.recording)
+        if self._results is not None:
+            self._results.forget_all()
         self.forget_everything()
         self._on_shown()
         self.run_changed.emit()
+
+    def renew_labels(self) -> None:
+        """Lay the labels on the windows of all recordings again: those of several changed."""
+        self._soon.start()
+        self._relabel_soon.start()
 
     def set_kept(self, kept: Kept) -> None:
         """Switch modalities on and off."""
@@ -176,15 +220,14 @@ class Predicting(QObject):
         """Read the windows of all recordings in the background, if that has not been done."""
         self._wants_everything = True
         if self._everything is None and self._results is not None and not self.is_hidden:
-            self._reading.start(
-                partial(_read_everything, self._results, self._labels_by_recording())
-            )
+            self._reading.start(partial(_read_everything, self._results, self.label_source()))
 
     def shut_down(self) -> None:
         """End background work; returns when it has ended."""
         self._soon.stop()
-        self._reading.shut_down()
-        self._asking.shut_down()
+        self._relabel_soon.stop()
+        for job in (self._reading, self._relabelling, self._opening, self._asking):
+            job.shut_down()
 
     # -- the study, the results folder
 
@@ -193,13 +236,11 @@ class Predicting(QObject):
         before = self._run.folder if self._run is not None else None
         self._runs = runs_of(study.folder) if study is not None else ()
         self.runs_changed.emit()
-        if self.is_hidden:
-            self._take_run(None)
-            return
         same = next((run for run in self._runs if run.folder == before), None)
-        newest = next((run for run in self._runs if run.has_windows), None)
-        if same is None or self._results is None:
-            self._take_run(newest)
+        if same is not None and self._results is not None and not self.is_hidden:
+            self._relabel_soon.start()
+        else:
+            self._take_run(next((run for run in self._runs if run.has_windows), None))
 
     def _on_results(self) -> None:
         results = self._session.results
@@ -213,6 +254,8 @@ class Predicting(QObject):
         self._take_results(self._read_results(folder) if there else None)
 
     def _take_run(self, run: StudyRun | None) -> None:
+        if self.is_hidden:
+            run = None
         self._run = run
         readable = run is not None and (run.has_model or run.report_path.is_file())
         self._take_results(self._read_results(run.folder) if run and readable else None)
@@ -225,6 +268,9 @@ class Predicting(QObject):
             return None
 
     def _take_results(self, results: RunResults | None) -> None:
+        if results is None and self._results is None:
+            self.run_changed.emit()
+            return
         before = self.modalities
         self._results = results
         if self.modalities != before:
@@ -238,19 +284,27 @@ class Predicting(QObject):
     def _on_shown(self) -> None:
         self._on_demand = {}
         self._asking.drop()
-        self._windows = self._windows_of_shown()
-        if self._windows is not None and self._results is not None:
-            self._held_out = self._results.held_out(self._windows, self._files_of_shown())
+        self._opening.drop()
+        self._take_windows(self._windows_of_shown())
+
+    def _take_windows(self, windows: RecordingWindows | None) -> None:
+        self._windows = windows
+        if windows is not None and self._results is not None:
+            self._held_out = self._results.held_out(windows, self._files_of_shown())
         self._make_view()
         self.windows_changed.emit()
         self.view_changed.emit()
 
     def _windows_of_shown(self) -> RecordingWindows | None:
+        """The windows of the shown recording; None also where they are read in the background."""
         shown, results = self._session.shown, self._results
         if shown is None or results is None or self.is_hidden:
             return None
         name = shown.entry.name if shown.entry is not None else self._session.selected
         if name is None or not results.has(name):
+            return None
+        if not results.is_in_memory(name) and results.bytes_of(name) > LARGE_BYTES:
+            self._opening.start(partial(_open_windows, results, name))
             return None
         try:
             return results.windows(name)
@@ -258,25 +312,51 @@ class Predicting(QObject):
             self.failed.emit(error)
             return None
 
+    def _take_opened(self, opened: tuple[RunResults, RecordingWindows]) -> None:
+        results, windows = opened
+        if results is self._results:
+            results.keep(windows)
+            self._take_windows(windows)
+
     def _files_of_shown(self) -> tuple[str, ...]:
         shown = self._session.shown
         if shown is None or shown.entry is None:
             return ()
         return tuple(file.fingerprint for file in shown.entry.files)
 
+    def labels_compared(self) -> tuple[str, RecordingLabels]:
+        """The labels of the shown recording that predictions are compared with, and whose they
+        are: who has not labelled here yet compares with those whom the run learnt from."""
+        study, labelling = self._session.study, self._session.labelling
+        journal = labelling.journal
+        if study is None or journal is None:
+            return "", RecordingLabels()
+        if not labelling.labels.states:
+            known = {rater.name: rater for rater in study.raters()}
+            for name in self._raters_of_run():
+                if name in known and name != journal.rater.name:
+                    labels = study.labels(journal.recording.id, known[name].id)
+                    if labels.states:
+                        return name, labels
+        return journal.rater.name, labelling.labels
+
     def _labels_now(self, windows: RecordingWindows) -> np.ndarray:
-        labelling = self._session.labelling
-        if self._session.study is None or labelling.journal is None:
+        if self._session.study is None or self._session.labelling.journal is None:
             return windows.labels
-        states = labelling.labels.states
-        if not states:  # who has not labelled here yet compares with those whom the run learnt from
-            states = self._states_of(labelling.journal.recording, self._raters_of_run())
-        return _laid(states, self._session.study.settings.min_cover, windows)
+        states = self.labels_compared()[1].states
+        return labels_on_windows(
+            states,
+            windows.classes,
+            windows.starts_s,
+            windows.length_s,
+            self._session.study.settings.min_cover,
+        )
 
     def _make_view(self) -> None:
         windows = self._windows
+        if windows is not self._viewed:  # of another recording: nothing of it may stay
+            self._view, self._figures, self._viewed = None, None, windows
         if windows is None:
-            self._view, self._figures = None, None
             return
         kept = self.kept
         answer, held_out = None, self._held_out
@@ -296,10 +376,23 @@ class Predicting(QObject):
         self._make_view()
         self.view_changed.emit()
 
+    def _on_labelling(self) -> None:
+        """Another recording, rater or scheme; only the last changes colours and all labels."""
+        scheme = self._session.labelling.scheme
+        if scheme is not None and scheme != self._scheme:
+            is_first, self._scheme = self._scheme is None, scheme
+            if not is_first and self._windows is not None:
+                self.windows_changed.emit()
+                self._relabel_soon.start()
+        self._soon.start()
+
     def _renew_labels(self) -> None:
-        if self._windows is None:
+        windows, view = self._windows, self._view
+        if windows is None:
             return
         self._relabel_shown()
+        if view is not None and np.array_equal(view.labels, self._labels_now(windows)):
+            return
         self._renew_view()
 
     def _take_answer(self, answer: _Answer) -> None:
@@ -307,53 +400,41 @@ class Predicting(QObject):
             self._on_demand[answer.kept] = answer.probabilities
             self._renew_view()
 
+    def _on_no_answer(self, error: Exception) -> None:
+        """The switches go back to what is shown."""
+        self.failed.emit(error)
+        self._kept = self._view.kept if self._view is not None else None
+        self._renew_view()
+
     # -- all recordings
 
-    def labels_for_learning(self) -> dict[str, np.ndarray]:
-        """By recording, the labels of whoever labels now, or else of the run's raters, on the
-        windows of `everything`: what a head is to learn from next."""
-        return self._laid_labels([*self._name_of_rater(), *self._raters_of_run()])
-
-    def labels_of_rater(self) -> dict[str, np.ndarray]:
-        """By recording, the labels of whoever labels now, on the windows of `everything`."""
-        return self._laid_labels(self._name_of_rater())
-
-    def _name_of_rater(self) -> list[str]:
-        return [self._session.rater.name] if self._session.rater is not None else []
-
-    def _laid_labels(self, names: list[str]) -> dict[str, np.ndarray]:
-        """Labels of the first of these raters who labelled a recording, on all windows."""
-        everything, study = self._everything, self._session.study
-        if everything is None:
-            return {}
-        found = {}
-        ends = np.searchsorted(
-            everything.recording_index, np.arange(len(everything.recordings) + 1)
+    def label_source(self) -> LabelSource | None:
+        """Where the labels of all recordings are to be read; None without a study."""
+        study, labelling = self._session.study, self._session.labelling
+        if study is None:
+            return None
+        rater, journal = self._session.rater, labelling.journal
+        known = {}
+        if journal is not None:  # the disk may have refused some of them
+            known[journal.recording.name, journal.rater.name] = labelling.labels.states
+        return LabelSource(
+            study.folder, rater.name if rater is not None else "", self._raters_of_run(), known
         )
-        entries = {entry.name: entry for entry in self._session.recordings}
-        for number, name in enumerate(everything.recordings):
-            rows = slice(int(ends[number]), int(ends[number + 1]))
-            states: tuple[StudyLabel, ...] = ()
-            if study is not None and name in entries:
-                states = self._states_of(entries[name], names)
-            cover = study.settings.min_cover if study is not None else 0.5
-            found[name] = labels_on_windows(
-                states, everything.classes, everything.starts_s[rows], everything.length_s, cover
-            )
-        return found
 
     def forget_everything(self) -> None:
-        """Read all windows again when they are wanted: labels of several recordings changed."""
+        """Read all windows again when they are wanted."""
         self._reading.drop()
-        self._everything = None
-        self.everything_changed.emit()
+        self._relabelling.drop()
+        if self._everything is not None:
+            self._everything = None
+            self.everything_changed.emit()
         if self._wants_everything and self._results is not None:
             self.want_everything()
 
-    def _raters_of_run(self) -> list[str]:
-        return list(self._run.raters) if self._run is not None else []
+    def _raters_of_run(self) -> tuple[str, ...]:
+        return self._run.raters if self._run is not None else ()
 
-    def _states_of(self, entry: StudyRecording, names: list[str]) -> tuple[StudyLabel, ...]:
+    def _states_of(self, entry: StudyRecording, names: Sequence[str]) -> tuple[StudyLabel, ...]:
         """The states of the first of these raters who gave the recording any, as a run takes
         them."""
         study, labelling = self._session.study, self._session.labelling
@@ -374,27 +455,19 @@ class Predicting(QObject):
                 return states
         return ()
 
-    def _labels_by_recording(self) -> dict[str, _LabelsOf]:
-        """Of each recording, the labels that figures stand on: those of the run's raters, or else
-        of whoever labels now."""
-        study = self._session.study
-        if study is None:
-            return {}
-        names = self._raters_of_run()
-        if self._session.rater is not None:
-            names.append(self._session.rater.name)
-        cover = study.settings.min_cover
-        return {
-            entry.name: _LabelsOf(
-                partial(_laid, self._states_of(entry, names), cover),
-                tuple(file.fingerprint for file in entry.files),
-            )
-            for entry in self._session.recordings
-        }
+    def _relabel_everything(self) -> None:
+        source = self.label_source()
+        if self._everything is not None and source is not None:
+            self._relabelling.start(partial(_relabel, self._everything, source))
 
-    def label_layers(self) -> dict[str, Callable[[RecordingWindows], np.ndarray]]:
-        """By recording, what lays the labels that figures stand on on its windows."""
-        return {name: found.lay for name, found in self._labels_by_recording().items()}
+    def _take_labels(self, relabelled: AllWindows) -> None:
+        everything = self._everything
+        if everything is None or relabelled.starts_s is not everything.starts_s:
+            return  # of other windows
+        if not np.array_equal(relabelled.labels, everything.labels):
+            self._everything = relabelled
+            self.everything_relabelled.emit()
+        self._relabel_shown()  # somebody may have labelled meanwhile
 
     def _relabel_shown(self) -> None:
         """Other labels of the shown recording among all windows."""
@@ -402,30 +475,39 @@ class Predicting(QObject):
         shown = self._session.shown
         if everything is None or windows is None or study is None:
             return
-        if shown is None or shown.entry is None or windows.recording not in everything.recordings:
+        if shown is None or shown.entry is None:
             return
-        number = everything.recordings.index(windows.recording)
-        names = self._raters_of_run()
-        if self._session.rater is not None:
-            names.append(self._session.rater.name)
-        rows = everything.recording_index == number
-        labels = everything.labels.copy()
-        labels[rows] = _laid(self._states_of(shown.entry, names), study.settings.min_cover, windows)
-        if not np.array_equal(labels, everything.labels):
+        rows = rows_by_recording(everything).get(windows.recording)
+        if rows is None:
+            return
+        source = self.label_source()
+        assert source is not None
+        laid = labels_on_windows(
+            self._states_of(shown.entry, source.names),
+            windows.classes,
+            windows.starts_s,
+            windows.length_s,
+            study.settings.min_cover,
+        )
+        if len(laid) == rows.stop - rows.start and not np.array_equal(
+            laid, everything.labels[rows]
+        ):
+            labels = everything.labels.copy()
+            labels[rows] = laid
             self._everything = replace(everything, labels=labels)
             self.everything_relabelled.emit()
 
     def _take_everything(self, everything: AllWindows) -> None:
         self._everything = everything
+        if everything.left_out:
+            self.failed.emit(ModelError("\n".join(everything.left_out)))
+        self._relabel_shown()
         self.everything_changed.emit()
 
-
-@dataclass(frozen=True)
-class _LabelsOf:
-    """How a recording's labels are laid on its windows, and fingerprints of its files."""
-
-    lay: Callable[[RecordingWindows], np.ndarray]
-    files: tuple[str, ...]
+    def _on_no_windows(self, error: Exception) -> None:
+        self.nothing_there.emit(str(error))
+        if not isinstance(error, DataError):  # that is a run without predictions
+            self.failed.emit(error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -435,20 +517,32 @@ class _Answer:
     probabilities: np.ndarray
 
 
-def _laid(
-    states: tuple[StudyLabel, ...], min_cover: float, windows: RecordingWindows
-) -> np.ndarray:
-    return labels_on_windows(states, windows.classes, windows.starts_s, windows.length_s, min_cover)
+def _open_windows(
+    results: RunResults, name: str, context: RunContext
+) -> tuple[RunResults, RecordingWindows]:
+    del context
+    return results, read_windows(results.path_of(name))
 
 
 def _read_everything(
-    results: RunResults, labels: dict[str, _LabelsOf], context: RunContext
+    results: RunResults, source: LabelSource | None, context: RunContext
 ) -> AllWindows:
-    return results.everything(
-        context,
-        {name: found.lay for name, found in labels.items()},
-        {name: found.files for name, found in labels.items()},
-    )
+    if source is None:
+        return results.everything(context)
+    labels = read_labels(source, context)
+    lay = {name: labels.lay for name in labels.files}
+    return results.everything(context, lay, labels.files)
+
+
+def _relabel(everything: AllWindows, source: LabelSource, context: RunContext) -> AllWindows:
+    """The same windows with the labels that the study has now."""
+    labels = read_labels(source, context)
+    laid = labels.for_figures(everything)
+    # What is not in the study any more keeps the labels that the run saw.
+    for name, rows in rows_by_recording(everything).items():
+        if name not in labels.files:
+            laid[rows] = everything.labels[rows]
+    return replace(everything, labels=laid)
 
 
 def _ask(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
-from core.acceptance import stretches_of
-from core.study_labels import Stretch, to_ns
+from core.acceptance import lost_classes, stretches_of
+from core.label_set import listed
+from core.study_labels import Stretch
 from core.window_navigation import next_window
 from core.window_view import WindowView
 from ui.actions import ActionRegistry
@@ -44,6 +46,7 @@ class PredictionCommands(Commands):
         self._predicting = predicting
         self._page = page
         self._waiting: list[Stretch] = []
+        self._texts: dict[int, str] = {}  # of the switches, as they are shown
 
     def add_commands(self) -> None:
         """Put the commands into the registry."""
@@ -76,7 +79,6 @@ class PredictionCommands(Commands):
             add(f"predict.switch_{number + 1}", tr("Modality {n} on or off").format(n=number + 1),
                 f"Alt+{number + 1}", partial(self.switch, number), group=group)  # fmt: skip
         add("predict.all_on", tr("All &modalities on"), "Alt+0", self.all_on, group=group)
-        self._predicting.view_changed.connect(self.show_state)
 
     def show_state(self) -> None:
         """Enable what can be done now."""
@@ -96,9 +98,10 @@ class PredictionCommands(Commands):
             if there:
                 on = number in self._predicting.kept
                 text = self.tr("Switch {name} off") if on else self.tr("Switch {name} on")
-                self._registry.set_text(
-                    f"predict.switch_{number + 1}", text.format(name=modalities[number])
-                )
+                text = text.format(name=modalities[number])
+                if self._texts.get(number) != text:  # every label comes by here
+                    self._texts[number] = text
+                    self._registry.set_text(f"predict.switch_{number + 1}", text)
         self._registry.action("predict.all_on").setEnabled(view is not None)
 
     # -- walking
@@ -140,9 +143,11 @@ class PredictionCommands(Commands):
         if selection is not None:
             first = labelling.grid.at(selection.start_ns)
             last = labelling.grid.at(selection.end_ns - 1)
-        stretches = stretches_of(view, labelling.grid, range(first, last + 1), self._state_names())
+        epochs = range(first, last + 1)
+        stretches = stretches_of(view, labelling.grid, epochs, self._state_names())
         if not stretches:
-            self.said.emit(self.tr("There is no prediction here that could be accepted."))
+            nothing = self.tr("There is no prediction here that could be accepted.")
+            self.said.emit(self._lost(view, epochs) or nothing)
             return
         what = self.tr("{n} predictions accepted").format(n=len(stretches))
         if labelling.accept(stretches, what):
@@ -159,7 +164,8 @@ class PredictionCommands(Commands):
         free = np.flatnonzero(labelling.codes_of(labelling.labels) < 0)
         stretches = stretches_of(view, labelling.grid, free.tolist(), self._state_names())
         if not stretches:
-            self.said.emit(self.tr("No unlabelled epoch has a prediction that is sure enough."))
+            nothing = self.tr("No unlabelled epoch has a prediction that is sure enough.")
+            self.said.emit(self._lost(view, free.tolist()) or nothing)
             return
         box = QMessageBox(
             QMessageBox.Icon.Question,
@@ -187,26 +193,19 @@ class PredictionCommands(Commands):
         if self._session.labelling.accept(stretches, what):
             self.said.emit(what)
 
+    def _lost(self, view: WindowView, epochs: Sequence[int]) -> str:
+        """Why predictions cannot be accepted that name classes which are gone; else empty."""
+        lost = lost_classes(view, self._session.labelling.grid, epochs, self._state_names())
+        if not lost:
+            return ""
+        return self.tr(
+            "The label scheme has no class {names} any more, which this model predicts. Train "
+            "again with the classes as they are now."
+        ).format(names=listed(lost))
+
     def _state_names(self) -> list[str]:
         scheme = self._session.labelling.scheme
         return [entry.name for entry in scheme.states] if scheme is not None else []
-
-    def label_windows(self, spans_s: list[tuple[float, float]], class_name: str) -> int:
-        """Give the epochs whose middle lies in one of these stretches of the shown recording a
-        state, by hand; returns how many."""
-        labelling = self._session.labelling
-        if labelling.scheme is None or not labelling.grid.epochs:
-            return 0
-        grid = labelling.grid
-        epochs = set()
-        for start, end in spans_s:
-            for epoch in range(grid.at(to_ns(start)), grid.at(to_ns(end) - 1) + 1):
-                low, high = grid.span(epoch)
-                if to_ns(start) <= (low + high) // 2 < to_ns(end):
-                    epochs.add(epoch)
-        stretches = [Stretch(*grid.span(epoch), class_name) for epoch in sorted(epochs)]
-        what = self.tr("{n} epochs: {name}").format(n=len(stretches), name=class_name)
-        return len(stretches) if stretches and labelling.accept(stretches, what) else 0
 
     # -- switching
 

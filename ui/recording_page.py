@@ -8,8 +8,10 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
+    QFrame,
     QHBoxLayout,
     QLabel,
+    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QSplitter,
@@ -17,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.acceptance import epochs_within
 from core.label_scheme import LabelScheme
 from core.montage import display_channels
 from core.study_labels import EpochGrid, RecordingLabels, to_ns, to_s
@@ -41,6 +44,9 @@ WINDOWS_AT_FIRST = 10
 PAGES_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 12 * 3600, 24 * 3600)
 HEIGHTS_PX = (480, 150, 110, 70, 220, 150, 110)
 """Of traces, spectrogram, label strip, other raters, predictions, subsets and shares, at first."""
+LEAST_LANE_PX, AXIS_PX = 20, 40
+LEAST_TRACES_PX = (110, 220)
+"""Between these lies the least height of the traces, however much is shown below them."""
 _NO_SCHEME_EPOCH_S = 30.0
 
 
@@ -163,7 +169,14 @@ class RecordingPage(QWidget):
         column.addWidget(self.problem)
         column.addWidget(self.overview)
         column.addWidget(self.switches)
-        column.addWidget(self._drawing, 1)
+        # In a low window one scrolls: no lane is made too low to be read, nor the window too tall.
+        self._area = QScrollArea()
+        self._area.setWidgetResizable(True)
+        self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._area.setWidget(self._drawing)
+        column.addWidget(self._area, 1)
 
     def _connect(self) -> None:
         session, labelling = self._session, self._labelling
@@ -241,7 +254,8 @@ class RecordingPage(QWidget):
         if self._session.study is not None and self._session.study.read_only:
             cache = None
         self.view.set_recording(recording, shown.montage, cache)
-        self._show_predictions()
+        if self._predicting.view is None:  # else it is shown already
+            self._show_predictions()
         duration = self._duration(shown)
         self.view.set_duration(duration)
         for part in (self.overview, self.events, *self._lanes):
@@ -312,7 +326,10 @@ class RecordingPage(QWidget):
         self._show_lanes()
 
     def _show_lanes(self) -> None:
-        self.events.set_lanes(self.view.lanes)
+        lanes = self.view.lanes
+        self.events.set_lanes(lanes)
+        least = LEAST_LANE_PX * len(lanes) + AXIS_PX
+        self.view.setMinimumHeight(min(max(least, LEAST_TRACES_PX[0]), LEAST_TRACES_PX[1]))
 
     # -- labels
 
@@ -457,10 +474,17 @@ class RecordingPage(QWidget):
         return (low + high) / 2
 
     def go_to_window(self, start_s: float, end_s: float) -> None:
-        """Put the cursor on a window, and show it."""
-        if self._labelling.scheme is not None:
-            self._labelling.select(None)
-            self._labelling.go_to_time((start_s + end_s) / 2)
+        """Put the cursor on a window, and show it. Of a window of several epochs all are selected,
+        so that a key labels the window."""
+        labelling = self._labelling
+        if labelling.scheme is not None:
+            grid = labelling.grid
+            epochs = epochs_within(grid, [(start_s, end_s)]) if grid.epochs else []
+            labelling.go_to_time((start_s + end_s) / 2)
+            several = len(epochs) > 1
+            labelling.select(
+                Selection(grid.span(epochs[0])[0], grid.span(epochs[-1])[1]) if several else None
+            )
         low, high = self.view.range_s
         if not (low <= start_s and end_s <= high):
             self.go_to_time((start_s + end_s) / 2)

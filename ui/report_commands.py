@@ -9,8 +9,9 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from core.errors import CrosslError
+from core.errors import CrosslError, ModelError, StudyError
 from core.export_windows import WindowsItem, bare_recording
+from core.labels_of_study import LateLabels
 from core.progress import RunContext
 from core.report_options import PARTS, ReportOptions
 from core.run_results import RunResults
@@ -81,7 +82,8 @@ class ReportCommands(Commands):
         self._registry.action("file.export_predictions").setEnabled(there)
         writable = study is not None and not study.read_only
         with_model = any(run.has_model for run in self._predicting.runs)
-        self._registry.action("predict.score").setEnabled(writable and with_model)
+        hidden = self._predicting.is_hidden
+        self._registry.action("predict.score").setEnabled(writable and with_model and not hidden)
 
     # -- reports
 
@@ -95,6 +97,13 @@ class ReportCommands(Commands):
         """Write a report of a run of the study."""
         run = self._predicting.run_named(name)
         if run is None:
+            return
+        if self._predicting.is_hidden:
+            self.failed.emit(
+                StudyError(
+                    self.tr("This study is blinded: predictions are hidden while people label.")
+                )
+            )
             return
         try:
             results = RunResults(run.folder)
@@ -180,15 +189,21 @@ class ReportCommands(Commands):
                 for e in entries
             ]
         epoch_s = study.scheme.epoch_s
-        lay = self._predicting.label_layers()
+        source = self._predicting.label_source()
+        assert source is not None
+        lay = LateLabels(source).lay
         known = {entry.name for entry in self._session.recordings}
         items = [
-            WindowsItem(entry, epoch_s, lay.get(entry.name))
+            WindowsItem(entry, epoch_s, lay)
             for entry in self._session.recordings
             if entry.name in predicted
         ]
         for name in sorted(predicted - known):  # files that were scored without being added
-            windows = results.windows(name)
+            try:
+                windows = results.windows(name)
+            except ModelError as error:
+                self.failed.emit(error)
+                continue
             last = float(windows.starts_s[-1]) + windows.length_s if len(windows) else 0.0
             items.append(WindowsItem(bare_recording(name, windows.subject, last)))
         return items

@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QWidget
 
 from core.acceptance import epochs_predicted
 from core.corruption import Corruption
+from core.errors import DataError
+from core.labels_of_study import split_by_recording
 from core.progress import RunContext
 from core.recording import Recording
 from core.run_results import AllWindows, RunResults
@@ -24,6 +26,7 @@ from ui.actions import ActionRegistry
 from ui.commands import Commands
 from ui.evaluation_page import EvaluationPage, SeenAgreement
 from ui.jobs import LatestJob
+from ui.made_later import MadeLater
 from ui.predicting import Predicting
 from ui.preferences import PreferenceStore
 from ui.recording_page import RecordingPage
@@ -50,9 +53,9 @@ class ResultCommands(Commands):
         session: Session,
         predicting: Predicting,
         page: RecordingPage,
-        evaluation: EvaluationPage,
-        sensors: SensorsPage,
-        sleep: SleepTable,
+        evaluation: MadeLater[EvaluationPage],
+        sensors: MadeLater[SensorsPage],
+        sleep: MadeLater[SleepTable],
         registry: ActionRegistry,
         preferences: PreferenceStore,
         window: QWidget,
@@ -60,10 +63,12 @@ class ResultCommands(Commands):
         super().__init__(session, registry, preferences, window)
         self._predicting = predicting
         self._page = page
-        self._evaluation = evaluation
-        self._sensors = sensors
-        self._sleep = sleep
+        self._evaluations = evaluation
+        self._sensor_pages = sensors
+        self._sleeps = sleep
         self._evaluation_of: RunResults | None = None  # whose report is shown
+        self._is_report_shown = False
+        self._wants_budget = False  # as soon as the windows have been read
         self._figures_of: tuple[AllWindows, Scope] | None = None
         self._counting = LatestJob(self)
         self._counting.succeeded.connect(self._take_figures)
@@ -84,30 +89,55 @@ class ResultCommands(Commands):
         predicting.everything_relabelled.connect(self._on_everything)
         predicting.view_changed.connect(self._on_view)
         predicting.windows_changed.connect(self._on_windows)
-        evaluation, sensors = self._evaluation, self._sensors
+        predicting.nothing_there.connect(self._on_nothing)
+        self._evaluations.when_made(self._connect_evaluation)
+        self._sensor_pages.when_made(self._connect_sensors)
+        labelling = self._session.labelling
+        labelling.selection_changed.connect(self._show_stretch)
+        self._page.view.plot.getViewBox().sigXRangeChanged.connect(self._show_stretch)
+
+    @property
+    def _evaluation(self) -> EvaluationPage:
+        """The page; made by this where it is not there yet. So are the others."""
+        return self._evaluations()
+
+    @property
+    def _sensors(self) -> SensorsPage:
+        return self._sensor_pages()
+
+    @property
+    def _sleep(self) -> SleepTable:
+        return self._sleeps()
+
+    def _connect_evaluation(self, evaluation: EvaluationPage) -> None:
         evaluation.cell_chosen.connect(self.cell_chosen)
         evaluation.subject_chosen.connect(self._on_subject)
         evaluation.budget_requested.connect(self.compute_budget)
+
+    def _connect_sensors(self, sensors: SensorsPage) -> None:
+        predicting = self._predicting
         sensors.subset_chosen.connect(predicting.set_kept)
         sensors.scope_changed.connect(self._on_scope)
         panel = sensors.corruption
         panel.requested.connect(self._on_trial)
         panel.sweep_requested.connect(self._on_sweep)
         panel.stop_requested.connect(self._trying.drop)
-        labelling = self._session.labelling
-        labelling.selection_changed.connect(self._show_stretch)
-        self._page.view.plot.getViewBox().sigXRangeChanged.connect(self._show_stretch)
 
     # -- evaluation
 
     def show_evaluation(self) -> None:
         """Fill the Evaluation page; when it comes to the front."""
         results = self._predicting.results
-        if results is not self._evaluation_of:
-            self._evaluation_of = results
+        if results is not self._evaluation_of or not self._is_report_shown:
+            self._evaluation_of, self._is_report_shown = results, True
+            self._wants_budget = False
             self._budgeting.drop()
             self._evaluation.set_colours(self._colours())
             problem = "" if results is not None else self._why_no_run()
+            if results is not None and not results.report:
+                problem = self.tr(
+                    "This model was brought in, without the figures of the run that made it."
+                )
             self._evaluation.set_report(
                 results.report or None if results is not None else None, problem
             )
@@ -128,11 +158,20 @@ class ResultCommands(Commands):
         self._counting.drop()
         self._trying.drop()
         self._figures_of = None
-        self._sensors.corruption.clear_result()
-        if self._evaluation.isVisible():
+        self._wants_budget = False
+        if self._sensor_pages.is_made:
+            self._sensors.corruption.clear_result()
+            self._sensors.set_figures(None)  # those of another run
+        if self._evaluations.is_seen:
             self.show_evaluation()
-        if self._sensors.isVisible():
+        if self._sensor_pages.is_seen:
             self.show_sensors()
+
+    def _on_nothing(self, reason: str) -> None:
+        if self._sensor_pages.is_made:
+            self._sensors.set_figures(None, reason)
+        if self._wants_budget:
+            self._on_no_budget(DataError(reason))
 
     def _show_agreement(self) -> None:
         """Where nobody was held out: how often labels and predictions agree, which is no test."""
@@ -155,17 +194,20 @@ class ResultCommands(Commands):
     def compute_budget(self) -> None:
         """Train heads on shares of the labels as they are now."""
         everything, results = self._predicting.everything, self._predicting.results
-        if everything is None or results is None or results.config is None:
-            self._predicting.want_everything()
-            self.said.emit(self.tr("The windows are being read; try again in a moment."))
+        if results is None or results.config is None:
             return
         self._evaluation.set_budget_busy(True)
+        self._wants_budget = everything is None
+        if everything is None:
+            self._predicting.want_everything()
+            return
         self._budgeting.start(partial(_budget, results, everything))
 
     def _take_budget(self, curve: object) -> None:
         self._evaluation.set_live_budget(curve)
 
     def _on_no_budget(self, error: Exception) -> None:
+        self._wants_budget = False
         self._evaluation.set_budget_busy(False, str(error))
 
     # -- sleep
@@ -176,11 +218,16 @@ class ResultCommands(Commands):
         scheme = labelling.scheme
         names = tuple(entry.name for entry in scheme.states) if scheme is not None else ()
         there = scheme is not None and is_sleep(names) and labelling.journal is not None
-        self._sleep.setVisible(there)
+        if there or self._sleeps.is_made:
+            self._sleep.setVisible(there)
         if not there or scheme is None:
             return
-        grid, labels = labelling.grid, labelling.labels
-        off_s, on_s = lights(labels)
+        grid = labelling.grid
+        whose, labels = self._predicting.labels_compared()
+        marked, others = lights(labelling.labels), lights(labels)
+        off_s, on_s = (
+            mine if mine is not None else other for mine, other in zip(marked, others, strict=True)
+        )
         start_s = to_s(grid.offset_ns)
         known = {
             "epoch_s": scheme.epoch_s,
@@ -190,14 +237,21 @@ class ResultCommands(Commands):
             "classes": names,
         }
         codes = labelling.codes_of(labels)
-        of_labels = sleep_figures([names[k] if k >= 0 else None for k in codes], **known)
+        of_labels = None
+        if (codes >= 0).any():
+            of_labels = sleep_figures([names[k] if k >= 0 else None for k in codes], **known)
         of_predictions = None
         if view is not None:
             said, _ = epochs_predicted(view, grid)
             stages = [view.classes[k] if k >= 0 else None for k in said]
             of_predictions = sleep_figures(stages, **known)
         self._sleep.set_figures(
-            of_labels, of_predictions, (self.tr("labels"), self.tr("predictions"))
+            of_labels,
+            of_predictions,
+            (
+                self.tr("labels of {name}").format(name=whose) if whose else self.tr("labels"),
+                self.tr("predictions"),
+            ),
         )
 
     # -- sensors
@@ -212,14 +266,18 @@ class ResultCommands(Commands):
         if results is None:
             self._sensors.set_figures(None, self._why_no_run())
             return
+        if self._predicting.everything is None:
+            self._sensors.set_figures(None, self.tr("Reading the predictions…"))
         self._predicting.want_everything()
         self._on_everything()
 
     def _on_everything(self) -> None:
-        if self._evaluation.isVisible():
-            self._show_agreement()
         everything = self._predicting.everything
-        if everything is None or not self._sensors.isVisible():
+        if self._wants_budget and everything is not None:
+            self.compute_budget()
+        if self._evaluations.is_seen:
+            self._show_agreement()
+        if everything is None or not self._sensor_pages.is_seen:
             return
         self._sensors.set_scopes(list(zip(everything.recordings, everything.subjects, strict=True)))
         self._on_scope(self._sensors.chosen_scope)
@@ -245,16 +303,18 @@ class ResultCommands(Commands):
         self._sensors.set_figures(None, str(error))
 
     def _on_view(self) -> None:
-        self._sensors.set_kept(self._predicting.kept)
-        if self._evaluation.isVisible():
+        if self._sensor_pages.is_made:
+            self._sensors.set_kept(self._predicting.kept)
+        if self._evaluations.is_seen:
             self._show_sleep()
 
     # -- failures
 
     def _on_windows(self) -> None:
         self._trying.drop()
-        self._sensors.corruption.clear_result()
-        self._sensors.corruption.set_problem(self._why_no_trial())
+        if self._sensor_pages.is_made:
+            self._sensors.corruption.clear_result()
+            self._sensors.corruption.set_problem(self._why_no_trial())
 
     def _why_no_trial(self) -> str:
         results, shown = self._predicting.results, self._session.shown
@@ -265,7 +325,7 @@ class ResultCommands(Commands):
         return ""
 
     def _show_stretch(self) -> None:
-        if not self._sensors.isVisible():
+        if not self._sensor_pages.is_seen:
             return
         selection = self._session.labelling.selection
         selected = None
@@ -341,11 +401,7 @@ def _budget(results: RunResults, everything: AllWindows, context: RunContext) ->
     from core.budget_curve import budget_curve
 
     assert results.config is not None
-    ends = np.searchsorted(everything.recording_index, np.arange(len(everything.recordings) + 1))
-    labels = {
-        name: everything.labels[ends[number] : ends[number + 1]]
-        for number, name in enumerate(everything.recordings)
-    }
+    labels = split_by_recording(everything, everything.labels)
     evaluate = results.config.evaluate
     return budget_curve(
         results.folder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -116,7 +116,7 @@ class SensorsPage(QWidget):
             side.addStretch(1)
             self._sides.addLayout(side, stretch)
 
-        inside = QWidget()
+        inside = _Inside()
         column = QVBoxLayout(inside)
         column.setContentsMargins(16, 12, 16, 16)
         column.setSpacing(10)
@@ -365,6 +365,14 @@ class AbsenceTable(HeatTable):
             count=f"{missing:,}",
             all=f"{windows:,}",
         )
+
+
+class _Inside(QWidget):
+    """What scrolls, at the height that its texts need at the width that there is."""
+
+    def minimumSizeHint(self) -> QSize:
+        # The usual one takes texts to be as narrow, and so as tall, as they can be.
+        return QSize(super().minimumSizeHint().width(), 0)
 
 
 class _Part(QWidget):

@@ -188,6 +188,7 @@ class SubsetLane(WindowLane):
         self._name_rows()
         rows = min(max(self.count, 1), LEAST_ROWS)
         self.plot.setMinimumHeight(rows * self._line_px() + 4)
+        self.fit_minimum()
         self.updateGeometry()
         self._fit_scroll()
 

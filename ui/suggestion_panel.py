@@ -9,6 +9,7 @@ from core.growth import GrowthPoint
 from ui.budget_plot import BudgetLine, BudgetPlot
 from ui.dialog_parts import Paragraph
 from ui.figure_plot import LineStyle
+from ui.made_later import MadeLater
 from ui.window_list import WindowList
 
 
@@ -29,9 +30,8 @@ class SuggestionPanel(QWidget):
         self.measure.setToolTip(
             self.tr("Train heads on the labels so far, and test them on people they have not seen")
         )
-        self.plot = BudgetPlot()
-        self.plot.setAccessibleName(self.tr("Macro F1 by number of labels, as they grow"))
-        self.plot.hide()
+        self._plot = MadeLater(BudgetPlot)
+        self._plot.when_made(self._add_plot)
         self._points: list[GrowthPoint] = []
         for button in (self.more, self.measure):
             button.setAutoDefault(False)
@@ -47,7 +47,17 @@ class SuggestionPanel(QWidget):
         layout.addWidget(self.windows, 1)
         layout.addWidget(self.says)
         layout.addLayout(buttons)
-        layout.addWidget(self.plot)
+
+    def _add_plot(self, plot: BudgetPlot) -> None:
+        plot.setAccessibleName(self.tr("Macro F1 by number of labels, as they grow"))
+        layout = self.layout()
+        assert layout is not None
+        layout.addWidget(plot)
+
+    @property
+    def plot(self) -> BudgetPlot:
+        """The curve, once there is a point of it."""
+        return self._plot()
 
     @property
     def points(self) -> tuple[GrowthPoint, ...]:
@@ -93,6 +103,8 @@ class SuggestionPanel(QWidget):
 
     def _draw(self) -> None:
         rows = tuple(point.to_row() for point in self._points)
+        if not rows and not self._plot.is_made:
+            return
         self.plot.setVisible(bool(rows))
         self.plot.set_lines(
             [BudgetLine(self.tr("so far"), LineStyle(0, strong=True), rows)] if rows else []

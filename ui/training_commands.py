@@ -6,8 +6,8 @@ The study is read here, in the window's thread; a job gets plain values and the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox, QWidget
 
-from core.errors import CrosslError
+from core.errors import CrosslError, StudyError
 from core.progress import Cancelled, Progress, RunContext
 from core.run_comparison import RunRow, compare_runs, run_rows
 from core.splits import Fold
-from core.study import Study, engine_config
+from core.study import Rater, Study, engine_config
 from core.study_labels import NS, StudyLabel
 from core.study_runs import (
     StudyRun,
@@ -34,17 +34,24 @@ from core.training_plan import PlannedRecording, TrainingPlan, plan_training
 from ui.actions import ActionRegistry
 from ui.commands import Commands
 from ui.jobs import LatestJob
+from ui.made_later import MadeLater
 from ui.predicting import Predicting
 from ui.preferences import PreferenceStore
 from ui.run_comparison import RunComparisonWindow
-from ui.run_queue import QueuedJob, RunQueue, training_parts
+from ui.run_queue import QueuedJob, RunQueue, rough_duration_text, training_parts
 from ui.session import Session
 from ui.train_plan_table import PlanRow, PlanView
 from ui.train_setup import TrainRecording, TrainRequest
 from ui.training_page import TrainingPage
 
+THREADS = max(1, (os.cpu_count() or 1) - 1)
+"""That torch may use beside a window, as `core.device.window_threads`, which needs torch."""
 PLAN_AFTER_MS = 200
 """Settings rest for so long before they are planned anew."""
+FIT = ("pretrain", "finetune", "predict", "robustness")
+"""The steps where one person alone has labels, so that nobody is left to test on."""
+SMALL_SHARE = 0.05
+"""Stages of an estimate that take less of the time are not named."""
 
 
 class TrainingCommands(Commands):
@@ -60,7 +67,7 @@ class TrainingCommands(Commands):
         session: Session,
         predicting: Predicting,
         queue: RunQueue,
-        page: TrainingPage,
+        page: MadeLater[TrainingPage],
         registry: ActionRegistry,
         preferences: PreferenceStore,
         window: QWidget,
@@ -68,10 +75,13 @@ class TrainingCommands(Commands):
         super().__init__(session, registry, preferences, window)
         self._predicting = predicting
         self._queue = queue
-        self._page = page
+        self._pages = page
         self._folder_of_runs: Path | None = None
         self._curves_of = ""  # name of the run whose curves are shown
         self._is_stale = True
+        self._must_recover = False
+        self._engine_given: dict[str, Any] | None = None
+        self._expected: tuple[TrainRequest, float] | None = None  # what was estimated last
         self._doomed: tuple[StudyRun, ...] = ()  # asked about, to be deleted
         self._planning = LatestJob(self)
         self._planning.succeeded.connect(self._take_plan)
@@ -92,11 +102,25 @@ class TrainingCommands(Commands):
 
     def connect_parts(self) -> None:
         """Listen to the study, the page and the queue."""
-        session, page, queue = self._session, self._page, self._queue
+        session, queue = self._session, self._queue
         session.study_changed.connect(self._on_study)
         session.recordings_changed.connect(self._note_change)
+        session.rater_changed.connect(self._note_change)
+        session.labelling.labels_changed.connect(self._note_labels)
         self._predicting.runs_changed.connect(self._show_runs)
         self._predicting.run_changed.connect(self._mark_shown)
+        queue.milestone.connect(self._on_milestone)
+        queue.progressed.connect(self._on_progress)
+        queue.changed.connect(self._on_queue)
+        queue.ended.connect(self._on_ended)
+        self._pages.when_made(self._connect_page)
+
+    @property
+    def _page(self) -> TrainingPage:
+        """The page; made by this where it is not there yet."""
+        return self._pages()
+
+    def _connect_page(self, page: TrainingPage) -> None:
         setup, runs = page.setup, page.runs
         setup.settings_changed.connect(self._on_settings)
         setup.start_requested.connect(self.start)
@@ -113,10 +137,6 @@ class TrainingCommands(Commands):
         runs.copy_command_requested.connect(self.copy_command)
         runs.finetune_from_requested.connect(self.finetune_from)
         runs.report_requested.connect(self.report_wanted)
-        queue.milestone.connect(self._on_milestone)
-        queue.progressed.connect(self._on_progress)
-        queue.changed.connect(self._on_queue)
-        queue.ended.connect(self._on_ended)
 
     # -- what there is to learn from
 
@@ -127,27 +147,37 @@ class TrainingCommands(Commands):
             # Runs belong to the study that was open: they stop, and can be resumed there.
             self._queue.shut_down()
             self._folder_of_runs = folder
-            self._page.curves.clear()
-            self._curves_of = ""
+            self._clear_curves("")
             if study is not None and not study.read_only:
                 self._recover(study)
         self._note_change()
+
+    def _clear_curves(self, run: str) -> None:
+        """Empty the curves; what comes next is of this run."""
+        self._curves_of = run
+        if self._pages.is_made:
+            self._page.clear_curves()
 
     def _recover(self, study: Study) -> None:
         try:
             stopped = recover_runs(study.folder)
         except CrosslError as error:
+            self._must_recover = True  # tried again when the page comes to the front
             self.failed.emit(error)
             return
+        self._must_recover = False
         if stopped:
             self._predicting.refresh_runs()
             self.said.emit(
                 self.tr("A run was stopped with the program: Train → Runs goes on with it.")
             )
 
+    def _note_labels(self) -> None:
+        self._is_stale = True  # keys come quickly: it is looked at with the page
+
     def _note_change(self) -> None:
         self._is_stale = True
-        if self._page.isVisible():
+        if self._pages.is_seen:
             self.refresh()
 
     def refresh(self) -> None:
@@ -155,6 +185,8 @@ class TrainingCommands(Commands):
         study = self._session.study
         if study is None:
             return
+        if self._must_recover and not self._queue.is_busy:
+            self._recover(study)
         if self._is_stale:
             self._is_stale = False
             self._fill(study)
@@ -189,7 +221,7 @@ class TrainingCommands(Commands):
             recordings,
             [rater.name for rater in with_labels],
             [entry.name for entry in study.scheme.states],
-            study.settings.engine,
+            self._engine_to_start_with(study, labelled, with_labels),
             [(run.title, str(run.model)) for run in runs if run.has_model],
             [(run.title, run.name) for run in runs if run.kind == "train"],
         )
@@ -197,36 +229,60 @@ class TrainingCommands(Commands):
         if shown is not None and shown.scheme is not None:
             self._page.setup.set_modalities(shown.scheme.names)
 
+    def _engine_to_start_with(
+        self,
+        study: Study,
+        labelled: Mapping[tuple[int, int], int],
+        with_labels: Sequence[Rater],
+    ) -> dict[str, Any]:
+        """The study's settings; where one person alone has labels, without a test, which could not
+        be made. What the user has changed stays."""
+        engine = study.settings.engine
+        count = {rater.id for rater in with_labels}
+        people = {
+            entry.subject
+            for entry in self._session.recordings
+            if any(labelled.get((entry.id, rater)) for rater in count)
+        }
+        if len(people) == 1 and "steps" not in engine:
+            engine = {**engine, "steps": list(FIT)}
+        given, draft = self._engine_given, self._page.setup.draft
+        if given is not None and draft.is_touched and _but_steps(given) == _but_steps(engine):
+            return given
+        self._engine_given = engine
+        return engine
+
     # -- plan and estimate
 
     def _on_settings(self, engine: dict[str, Any]) -> None:
         del engine
         self._page.setup.set_estimate("")
         self._estimating.drop()
-        if self._page.isVisible():
+        self._expected = None
+        if self._pages.is_seen:
             self._plan_soon.start()
 
     def _plan(self) -> None:
         study = self._session.study
         if study is None:
             return
-        request = self._page.setup.request()
+        wanted = self._to_plan(study, self._page.setup.request())
+        if wanted is not None:
+            self._planning.start(partial(_plan, wanted))
+
+    def _to_plan(self, study: Study, request: TrainRequest) -> _ToPlan | None:
+        """What a plan of this request is made of; None where it cannot be read, which is said."""
         try:
             planned = self._planned(study, request)
         except CrosslError as error:
             self._take_refusal(error)
-            return
-        self._planning.start(
-            partial(
-                _plan,
-                _ToPlan(
-                    self._engine_of(request),
-                    planned,
-                    tuple(entry.name for entry in study.scheme.states),
-                    study.scheme.epoch_s,
-                    study.settings.min_cover,
-                ),
-            )
+            return None
+        return _ToPlan(
+            self._engine_of(request),
+            planned,
+            tuple(entry.name for entry in study.scheme.states),
+            study.scheme.epoch_s,
+            study.settings.min_cover,
         )
 
     def _planned(self, study: Study, request: TrainRequest) -> tuple[PlannedRecording, ...]:
@@ -246,7 +302,8 @@ class TrainingCommands(Commands):
         return tuple(found)
 
     def _take_plan(self, view: PlanView) -> None:
-        self._page.setup.set_plan(view)
+        study = self._session.study
+        self._page.setup.set_plan(view, study.why_read_only if study is not None else "")
 
     def _take_refusal(self, error: Exception) -> None:
         if not isinstance(error, CrosslError):
@@ -255,14 +312,25 @@ class TrainingCommands(Commands):
 
     def estimate(self) -> None:
         """Train for a second, and tell from it how long the whole will take."""
-        run_file = self._written_aside()
-        if run_file is None:
+        study, request = self._session.study, self._page.setup.request()
+        wanted = self._to_plan(study, request) if study is not None else None
+        run_file = self._written_aside() if wanted is not None else None
+        if wanted is None or run_file is None:
             return
-        request = self._page.setup.request()
+        self._expected = (request, 0.0)
         self._page.setup.set_estimate(self.tr("Training for a second…"))
-        self._estimating.start(partial(_estimate, run_file, bool(request.reuse)))
+        self._estimating.start(partial(_estimate, run_file, wanted, bool(request.reuse)))
 
-    def _take_estimate(self, text: str) -> None:
+    def _take_estimate(self, stages: Mapping[str, float]) -> None:
+        if self._expected is None:
+            return
+        request = self._expected[0]
+        self._expected = (request, sum(stages.values()))
+        text = estimate_text(stages)
+        if request.reuse:
+            text += " " + self.tr(
+                "Where the pretraining of the other run does not fit, it takes longer."
+            )
         self._page.setup.set_estimate(text)
 
     def _say_no_estimate(self, error: Exception) -> None:
@@ -277,13 +345,27 @@ class TrainingCommands(Commands):
     def start(self, request: TrainRequest) -> None:
         """Make a run and put it into the queue."""
         run = self._create(request)
-        if run is not None:
-            self._predicting.refresh_runs()
-            self._page.setup.set_title("")
-            self._enqueue(run)
+        if run is None:
+            return
+        expected_s = None
+        if self._expected is not None and replace(self._expected[0], title="") == replace(
+            request, title=""
+        ):
+            expected_s = self._expected[1] or None
+        self._predicting.refresh_runs()
+        self._page.setup.set_title("")
+        self._enqueue(run, expected_s)
+
+    def _may_write(self) -> Study | None:
+        """The study, where it can be changed; else it is said why not."""
+        study = self._session.study
+        if study is not None and study.read_only:
+            self.failed.emit(StudyError(study.why_read_only))
+            return None
+        return study
 
     def _create(self, request: TrainRequest) -> StudyRun | None:
-        study = self._session.study
+        study = self._may_write()
         if study is None or not self._session.saved_or_said():
             return None
         reuse = self._predicting.run_named(request.reuse) if request.reuse else None
@@ -305,23 +387,27 @@ class TrainingCommands(Commands):
         """The settings of a request, with what a run in the window needs: a core left for it, and
         embeddings to go on with."""
         engine = dict(request.engine)
-        engine.setdefault("threads", window_threads())
+        engine.setdefault("threads", THREADS)
         engine["predict"] = {"keep_embeddings": True, **engine.get("predict", {})}
         return engine
 
-    def _enqueue(self, run: StudyRun) -> None:
-        parts = training_parts(run.config())
-        self._queue.add(run.title, "train", partial(_train, run), run.name, parts=parts)
-        self._curves_of = run.name
-        self._page.curves.clear()
-        self._page.show_part(self._page.curves)
+    def _enqueue(self, run: StudyRun, expected_s: float | None = None) -> None:
+        try:
+            parts = training_parts(run.config())
+        except CrosslError as error:
+            self.failed.emit(error)
+            return
+        self._queue.add(
+            run.title, "train", partial(_train, run), run.name, parts=parts, expected_s=expected_s
+        )
+        self._clear_curves(run.name)
+        self._page.show_curves()
 
     def resume(self, name: str) -> None:
         """Go on with a run that was stopped, or try one again that failed."""
         run = self._predicting.run_named(name)
-        if run is None or not run.can_resume:
-            return
-        self._enqueue(run)
+        if run is not None and run.can_resume and self._may_write() is not None:
+            self._enqueue(run)
 
     # -- the queue
 
@@ -331,12 +417,11 @@ class TrainingCommands(Commands):
     def _on_queue(self, job_id: int) -> None:
         job = self._queue.job(job_id)
         if job is not None and job.kind == "train" and job.state == "running":
-            self._curves_of = job.key
-            self._page.curves.clear()
+            self._clear_curves(job.key)
 
     def _on_milestone(self, job_id: int, progress: Progress) -> None:
         job = self._queue.job(job_id)
-        if job is not None and job.key == self._curves_of:
+        if job is not None and job.key and job.key == self._curves_of:
             self._page.curves.add(progress)
 
     def _on_progress(self, job_id: int, progress: Progress) -> None:
@@ -358,20 +443,34 @@ class TrainingCommands(Commands):
         self._predicting.refresh_runs()
         self._is_stale = True  # it may be started from now
         run = self._run_of(job)
-        if run is not None and run.state in ("finished", "partial") and run.has_windows:
-            self._predicting.choose(run.name)
-            self.said.emit(self.tr("{title} has finished.").format(title=run.title))
+        if run is not None and run.state in ("finished", "partial"):
+            self._look_at(run)
         elif run is not None and run.state == "failed":
             self.said.emit(
                 self.tr("{title} failed: {reason}").format(title=run.title, reason=run.error)
             )
-        if self._page.isVisible():
+        if self._pages.is_seen:
             self.refresh()
+
+    def _look_at(self, run: StudyRun) -> None:
+        """Show what a run that has just finished says, unless somebody is busy with another."""
+        text = self.tr("{title} has finished.").format(title=run.title)
+        if run.has_windows and self._predicting.is_hidden:
+            text += " " + self.hidden_words()
+        elif run.has_windows and self._predicting.is_walked:
+            text += " " + self.tr("Choose it above the traces when the list is done.")
+        elif run.has_windows:
+            self._predicting.choose(run.name)
+        self.said.emit(text)
+
+    def hidden_words(self) -> str:
+        """Why nothing of a run is shown in a blinded study."""
+        return self.tr("This study is blinded: predictions are hidden while people label.")
 
     # -- runs
 
     def _show_runs(self) -> None:
-        if self._page.isVisible():
+        if self._pages.is_seen:
             self._listing.start(partial(run_rows, self._predicting.runs))
 
     def _take_rows(self, rows: list[RunRow]) -> None:
@@ -380,7 +479,8 @@ class TrainingCommands(Commands):
 
     def _mark_shown(self) -> None:
         run = self._predicting.run
-        self._page.runs.set_shown(run.name if run is not None else "")
+        if self._pages.is_made:
+            self._page.runs.set_shown(run.name if run is not None else "")
 
     def show_results(self, name: str) -> None:
         """Look at the results and curves of a run."""
@@ -388,11 +488,19 @@ class TrainingCommands(Commands):
         if run is None:
             return
         self._show_curves(run)
-        if run.has_windows or run.has_model:
+        if self._predicting.is_hidden and run.has_windows:
+            self.said.emit(self.hidden_words())
+            self._page.show_curves()
+        elif run.has_windows:
             self._predicting.choose(name)
             self.shown.emit(name)
         else:
-            self._page.show_part(self._page.curves)
+            self.said.emit(
+                self.tr("{title} has no predictions: here is how it learnt.").format(
+                    title=run.title
+                )
+            )
+            self._page.show_curves()
 
     def _show_curves(self, run: StudyRun) -> None:
         self._curves_of = run.name
@@ -412,7 +520,7 @@ class TrainingCommands(Commands):
             self.said.emit(self.tr("{title} is in the queue: stop it first.").format(
                 title=busy[0].title))  # fmt: skip
             return
-        if not runs:
+        if not runs or self._may_write() is None:
             return
         titles = ", ".join(run.title for run in runs)
         box = QMessageBox(
@@ -436,18 +544,26 @@ class TrainingCommands(Commands):
         study = self._session.study
         doomed, self._doomed = self._doomed, ()
         for run in doomed:
-            if study is not None:
-                self._try(partial(delete_run, study, run, self._who()))
+            job = self._queue.job_for(run.name)
+            if study is not None and self._try(partial(delete_run, study, run, self._who())):
+                if job is not None:  # it cannot be resumed any more
+                    self._queue.remove(job.id)
+                if run.name == self._curves_of:
+                    self._clear_curves("")
         self._predicting.refresh_runs()
         self._note_change()
 
     def rename(self, name: str, title: str) -> None:
         """Give a run another title."""
         run = self._predicting.run_named(name)
-        if run is not None and self._try(partial(rename_run, run, title)):
+        if run is None:
+            return
+        if self._may_write() is not None and self._try(partial(rename_run, run, title)):
             self._queue.retitle(name, title)
             self._predicting.refresh_runs()
             self._note_change()
+        else:
+            self._show_runs()  # the row has the new title already
 
     def export_model(self, name: str) -> None:
         """Copy a run's model folder elsewhere."""
@@ -465,7 +581,7 @@ class TrainingCommands(Commands):
 
     def import_model(self) -> None:
         """Bring a model folder in."""
-        study = self._session.study
+        study = self._may_write()
         if study is None:
             return
         start = self._folder("models")
@@ -494,8 +610,12 @@ class TrainingCommands(Commands):
         run = self._predicting.run_named(name)
         if run is None or not run.has_model:
             return
-        self._page.setup.draft.set_value("finetune.from", str(run.model))
-        self._page.show_part(self._page.setup)
+        draft = self._page.setup.draft
+        steps = [step for step in draft.value("steps") if step != "pretrain"]
+        if "finetune" not in steps:  # nothing but pretraining was set up
+            steps = ["finetune", "evaluate", "predict", "robustness"]
+        draft.set_values({"steps": steps, "finetune.from": str(run.model)})
+        self._page.show_setup()
 
     # -- batch mode
 
@@ -521,7 +641,7 @@ class TrainingCommands(Commands):
 
     def _written_aside(self) -> Path | None:
         """A run file of the settings as they are, in the study's folder for batch mode."""
-        study = self._session.study
+        study = self._may_write()
         if study is None or not self._session.saved_or_said():
             return None
         from core.study_run_file import export_run_file
@@ -530,7 +650,8 @@ class TrainingCommands(Commands):
         path = study.folder / "batch" / "run.json"
         try:
             path.parent.mkdir(exist_ok=True)
-            raters = request.raters
+            finetunes = "finetune" in request.engine.get("steps", ["finetune"])
+            raters = request.raters if finetunes else ()
             export_run_file(
                 study, path, raters, force=True, engine=self._engine_of(request),
                 only=request.recordings,
@@ -560,12 +681,8 @@ class TrainingCommands(Commands):
         for job in (self._planning, self._estimating, self._listing, self._looking):
             job.shut_down()
         self._queue.shut_down()
-        self._page.shut_down()
-
-
-def window_threads() -> int:
-    """Threads that torch may use beside a window: one core is the window's."""
-    return max(1, (os.cpu_count() or 1) - 1)
+        if self._pages.is_made:
+            self._page.shut_down()
 
 
 def plan_view(plan: TrainingPlan) -> PlanView:
@@ -622,8 +739,48 @@ def _plan(wanted: _ToPlan, context: RunContext) -> PlanView:
     )
 
 
-def _estimate(run_file: Path, pretraining_done: bool, context: RunContext) -> str:
-    raise NotImplementedError
+def _estimate(
+    run_file: Path, wanted: _ToPlan, pretraining_done: bool, context: RunContext
+) -> Mapping[str, float]:
+    """Seconds by stage, in a job's thread."""
+    from core.config import load_run_file
+    from core.estimate import StudySize, estimate_run
+
+    config = load_run_file(run_file)
+    if config.finetune.start_from is not None:
+        start = (run_file.parent / Path(config.finetune.start_from).expanduser()).resolve()
+        finetune = config.finetune.model_copy(update={"start_from": str(start)})
+        config = config.model_copy(update={"finetune": finetune})
+    plan = plan_training(config, wanted.recordings, wanted.classes, wanted.min_cover)
+    return estimate_run(
+        config,
+        run_file.parent,
+        context,
+        size=StudySize.of_plan(plan, config),
+        pretraining_done=pretraining_done,
+    ).stages
+
+
+def estimate_text(stages: Mapping[str, float]) -> str:
+    """An estimate in words: the whole, and what takes most of it."""
+    translate = QCoreApplication.translate
+    total = sum(stages.values())
+    if total < 1:
+        return translate("TrainingCommands", "There is next to nothing to do.")
+    parts = [
+        f"{name} {rough_duration_text(seconds)}"
+        for name, seconds in stages.items()
+        if seconds >= SMALL_SHARE * total
+    ]
+    return translate(
+        "TrainingCommands",
+        "About {time}: {parts}. An estimate, from trying each step for a moment on this machine, "
+        "as busy as it is now.",
+    ).format(time=rough_duration_text(total), parts=", ".join(parts))
+
+
+def _but_steps(engine: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in engine.items() if key != "steps"}
 
 
 def _devices(context: RunContext) -> tuple[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ what is chosen on them is labelled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,15 +14,17 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
+from core.acceptance import epochs_within
 from core.embedding_space import Projection, pca, umap
 from core.errors import CrosslError, StudyError
 from core.growth import GrowthPoint, growth_point
 from core.label_journal import LabelJournal
+from core.labels_of_study import LabelSource, read_labels, split_by_recording
 from core.next_labels import Suggestion, suggest_next
 from core.progress import RunContext
 from core.run_results import AllWindows, RunResults
 from core.study import StudyRecording
-from core.study_labels import EpochGrid, RecordingLabels, Stretch, make_grid, to_ns, to_s
+from core.study_labels import RecordingLabels, Stretch, make_grid, to_ns, to_s
 from ui.actions import ActionRegistry
 from ui.commands import Commands
 from ui.embedding_map import EmbeddingMap, MapData
@@ -38,6 +40,8 @@ from ui.window_list import ListedWindow
 SUGGESTED = 10
 FOLLOW_AFTER_MS = 60
 """The map follows the traces when they have rested for so long."""
+NOTE_AFTER_MS = 60
+"""Lines of the list get their labels when keys have rested for so long."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,14 @@ class _Place:
     recording: str
     start_s: float
     end_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What to label next; `labels` int64 (all windows,), of whoever labels now."""
+
+    suggestion: Suggestion
+    labels: np.ndarray
 
 
 class WindowCommands(Commands):
@@ -71,10 +83,17 @@ class WindowCommands(Commands):
         self._page = page
         self._panel = windows
         self._map = map
-        self._rows = np.empty(0, np.int64)  # of the list, in its order
+        self._results: RunResults | None = None  # of which lists and map are
+        self._length_s = 0.0  # of a listed window
+        self._labels_before: tuple[str, ...] = ()  # of the listed windows, as they were listed
         self._coming: _Place | None = None
         self._is_suggestion = False
+        self._is_opening = False  # a recording, or a study
+        self._is_quiet = False  # the curve begins by itself
         self._wants_suggestion = False  # as soon as the windows have been read
+        self._wanted_cell: tuple[str, str] | None = None
+        self._projection = "PCA"
+        self._mapped: np.ndarray | None = None  # starts of the windows on the map
         self._projecting = LatestJob(self)
         self._projecting.succeeded.connect(self._take_projection)
         self._projecting.failed.connect(self._on_no_projection)
@@ -88,6 +107,10 @@ class WindowCommands(Commands):
         self._follow.setSingleShot(True)
         self._follow.setInterval(FOLLOW_AFTER_MS)
         self._follow.timeout.connect(self._mark_on_map)
+        self._note_soon = QTimer(self)
+        self._note_soon.setSingleShot(True)
+        self._note_soon.setInterval(NOTE_AFTER_MS)
+        self._note_soon.timeout.connect(self._note_labels)
 
     def add_commands(self) -> None:
         """Put the commands into the registry."""
@@ -103,10 +126,11 @@ class WindowCommands(Commands):
         session, predicting = self._session, self._predicting
         predicting.everything_changed.connect(self._on_everything)
         predicting.run_changed.connect(self._on_run)
-        predicting.view_changed.connect(self.show_state)
+        predicting.nothing_there.connect(self._on_nothing)
         predicting.everything_relabelled.connect(self._relabel_map)
         predicting.windows_changed.connect(self._follow.start)
         session.shown_changed.connect(self._on_shown)
+        session.busy_changed.connect(self._on_busy)
         session.labelling.labels_changed.connect(self._on_labels)
         session.labelling.position_changed.connect(self._follow.start)
         session.labelling.opened.connect(self._show_locked)
@@ -126,8 +150,10 @@ class WindowCommands(Commands):
         study = self._session.study
         there = self._predicting.results is not None
         self._registry.action("windows.suggest").setEnabled(there and study is not None)
+        listed = bool(self._panel.windows.model.rowCount())
         for id in ("windows.next", "windows.previous"):
-            self._registry.action(id).setEnabled(len(self._rows) > 0)
+            self._registry.action(id).setEnabled(listed)
+        self._predicting.set_walked(listed)
 
     # -- all windows
 
@@ -138,28 +164,51 @@ class WindowCommands(Commands):
         return self._predicting.everything
 
     def _on_run(self) -> None:
-        self._list((), "", np.empty(0, np.int64))
-        self._panel.clear_growth()
-        self._map.set_points(None, None)
+        """Another run: nothing of the one before stays."""
+        if self._predicting.results is not self._results:
+            self._results = self._predicting.results
+            for job in (self._projecting, self._suggesting, self._growing):
+                job.drop()
+            self._wants_suggestion, self._wanted_cell = False, None
+            self._mapped = None
+            self._list((), "", np.empty(0, np.int64))
+            self._panel.set_busy("")
+            self._panel.clear_growth()
+            self._map.set_points(None, None)
         self.show_state()
+
+    def _on_nothing(self, reason: str) -> None:
+        if self._wants_suggestion:
+            self._wants_suggestion = False
+            self._panel.set_busy("")
+            self._panel.windows.set_rows((), "", reason)
+        self._wanted_cell = None
+        self._map.set_busy("")
 
     def show_map(self) -> None:
         """Fill the map; when it comes to the front."""
-        if self._everything() is not None:
-            self._on_everything()
+        if self._everything() is not None and not self._is_mapped:
+            self.project(self._projection)
+
+    @property
+    def _is_mapped(self) -> bool:
+        """Whether the map shows the windows that were read last."""
+        everything = self._predicting.everything
+        return everything is not None and self._mapped is everything.starts_s
 
     def _on_everything(self) -> None:
-        everything = self._predicting.everything
-        if everything is None:
+        if self._predicting.everything is None:
             return
-        if self._map.isVisible():
-            self.project("PCA")
+        if self._map.isVisible() and not self._is_mapped:
+            self.project(self._projection)
         if self._wants_suggestion:
             self.suggest()
+        if self._wanted_cell is not None:
+            self.list_cell(*self._wanted_cell)
 
     def _relabel_map(self) -> None:
         everything = self._predicting.everything
-        if everything is not None and self._map.isVisible():
+        if everything is not None and self._is_mapped:
             self._map.set_data(self._map_data(everything))
 
     def project(self, name: str) -> None:
@@ -174,6 +223,8 @@ class WindowCommands(Commands):
         everything = self._predicting.everything
         if everything is None or len(projection.points) != len(everything):
             return
+        self._projection = projection.name
+        self._mapped = everything.starts_s
         self._map.set_points(
             projection.points,
             self._map_data(everything),
@@ -245,7 +296,15 @@ class WindowCommands(Commands):
                     self.tr("The recording {name} is not in the study.").format(name=recording)
                 )
             else:
+                # Whoever walks by keys means the window that comes, not the one that is left.
+                self._session.labelling.hold(
+                    self.tr("{name} is being opened: the key was not taken.").format(
+                        name=recording
+                    )
+                )
                 session.choose(entry.id)
+                if not self._is_opening:  # it could not be begun
+                    self._session.labelling.hold("")
         elif session.results is not None:
             session.select(recording)
 
@@ -260,6 +319,11 @@ class WindowCommands(Commands):
         if place is not None and self._shown_name() == place.recording:
             self._page.go_to_window(place.start_s, place.end_s)
         self._follow.start()
+
+    def _on_busy(self, busy: bool) -> None:
+        self._is_opening = busy
+        if not busy:  # opened, or not
+            self._session.labelling.hold("")
 
     def _rows_of_shown(self) -> tuple[int, int]:
         """First row, and the one after the last, of the shown recording among all windows."""
@@ -305,11 +369,11 @@ class WindowCommands(Commands):
     ) -> None:
         """List windows; `labels` int64 (all windows,), `why` for each listed one."""
         everything = self._predicting.everything
-        self._rows = np.asarray(rows, np.int64)
         listed = []
-        if everything is not None and len(self._rows):
+        if everything is not None and len(rows):
+            self._length_s = everything.length_s
             predicted = everything.subsets.classes()[0]
-            for place, row in enumerate(self._rows.tolist()):
+            for place, row in enumerate(np.asarray(rows, np.int64).tolist()):
                 recording, start = everything.place(row)
                 code, label = int(predicted[row]), int(labels[row])
                 listed.append(
@@ -324,6 +388,7 @@ class WindowCommands(Commands):
                         why[place] if place < len(why) else "",
                     )
                 )
+        self._labels_before = tuple(window.label for window in listed)
         self._panel.windows.set_rows(listed, title)
         self.show_state()
 
@@ -334,9 +399,14 @@ class WindowCommands(Commands):
     def list_cell(self, true: str, predicted: str) -> None:
         """List the held-out windows behind a cell of the confusion matrix."""
         everything = self._everything()
+        self._panel.show_list()
         if everything is None:
-            self.said.emit(self.tr("The windows are being read; try again in a moment."))
+            self._wanted_cell = (true, predicted)
+            self._panel.set_busy(self.tr("Reading the windows…"))
             return
+        if self._wanted_cell is not None:
+            self._wanted_cell = None
+            self._panel.set_busy("")
         numbers = {name: number for number, name in enumerate(everything.classes)}
         found = (
             everything.held_out
@@ -347,39 +417,59 @@ class WindowCommands(Commands):
             true=true, predicted=predicted
         )
         self.list_rows(np.flatnonzero(found), title)
-        self._panel.show_list()
 
     def step(self, by: int) -> None:
         """Go to the next or previous window of the list."""
         self._panel.windows.step(by)
 
     def _on_listed(self, index: int) -> None:
-        if 0 <= index < len(self._rows):
-            self.go_to_row(int(self._rows[index]))
+        listed = self._panel.windows.rows
+        if 0 <= index < len(listed):
+            window = listed[index]
+            self._go_to(_Place(window.recording, window.start_s, window.start_s + self._length_s))
 
     # -- labelling
 
+    def _label_in_shown(self, window: ListedWindow) -> str:
+        """The class that a window of the shown recording has, by whoever labels now."""
+        middle = to_ns(window.start_s + self._length_s / 2)
+        state = self._session.labelling.labels.state_at(middle)
+        return state.class_name if state is not None else ""
+
     def _on_labels(self) -> None:
         """The current window of the list may have a label now: note it, and go on."""
-        index = self._panel.windows.current
-        everything = self._predicting.everything
-        labelling = self._session.labelling
-        if index is None or everything is None or labelling.scheme is None:
+        windows = self._panel.windows
+        index, labelling = windows.current, self._session.labelling
+        if not windows.model.rowCount() or labelling.scheme is None:
             return
-        row = int(self._rows[index])
-        recording, start = everything.place(row)
-        if recording != self._shown_name():
+        self._note_soon.start()
+        if index is None:
             return
-        middle = to_ns(start + everything.length_s / 2)
-        state = labelling.labels.state_at(middle)
-        before = self._panel.windows.rows[index].label
-        name = state.class_name if state is not None else ""
-        if name == before or not (name or self._is_suggestion):
+        listed = windows.rows[index]
+        if listed.recording != self._shown_name():
             return
-        self._panel.windows.mark_done(index, name)
+        name = self._label_in_shown(listed)
+        if name == listed.label or not (name or self._is_suggestion):
+            return
+        windows.mark_done(index, name)
         if name and labelling.auto_advance and self._is_suggestion:
             # After the cursor has gone on by itself.
             QTimer.singleShot(0, self, self._go_on)
+
+    def _note_labels(self) -> None:
+        """Listed windows of the shown recording show the labels that they have now: one may have
+        been labelled apart from the list, or its label undone."""
+        windows, shown = self._panel.windows, self._shown_name()
+        if self._session.labelling.scheme is None:
+            return
+        for index, listed in enumerate(windows.rows):
+            if listed.recording != shown:
+                continue
+            name = self._label_in_shown(listed)
+            if not name and not self._is_suggestion:  # then it has the label of somebody else
+                name = self._labels_before[index]
+            if name != listed.label:
+                windows.mark_done(index, name)
 
     def _go_on(self) -> None:
         if not self._panel.windows.next_unlabelled():
@@ -412,7 +502,8 @@ class WindowCommands(Commands):
         if left:
             text += " " + self.tr("Left out: {names}.").format(names=", ".join(left))
         self.said.emit(text)
-        self._predicting.forget_everything()
+        self._predicting.renew_labels()
+        self._note_soon.start()
 
     def _label(
         self, entry: StudyRecording, spans_s: list[tuple[float, float]], class_name: str
@@ -451,24 +542,29 @@ class WindowCommands(Commands):
             self._wants_suggestion = True
             return
         self._wants_suggestion = False
+        source = self._predicting.label_source()
+        if source is None:
+            return
         self._panel.set_busy(self.tr("Looking for windows to label…"))
-        labels = self._predicting.labels_for_learning()
-        done = self._predicting.labels_of_rater()
-        self._suggesting.start(partial(_suggest, results, everything, labels, done))
+        self._suggesting.start(partial(_suggest, results, everything, source))
 
-    def _take_suggestion(self, found: Suggestion) -> None:
+    def _take_suggestion(self, found: _Found) -> None:
         self._panel.set_busy("")
+        rows, doubts = found.suggestion.rows, found.suggestion.doubts
         torn = self.tr("unsure: {a} or {b}")
-        why = [torn.format(a=pair[0], b=pair[1]) if len(pair) > 1 else "" for pair in found.doubts]
-        title = self.tr("Label these {n} next").format(n=len(found.rows))
-        mine = self._predicting.labels_of_rater()
-        laid = np.concatenate([mine[name] for name in mine]) if mine else np.empty(0, np.int64)
-        self._list(found.rows, title, laid, why)
+        why = [torn.format(a=pair[0], b=pair[1]) if len(pair) > 1 else "" for pair in doubts]
+        title = self.tr("Label these {n} next").format(n=len(rows))
+        self._list(rows, title, found.labels, why)
         self._is_suggestion = True
-        if len(found.rows):
+        if len(rows):
             self._panel.windows.step(1)
+            if not self._panel.points:  # what is labelled now is compared with this
+                self._is_quiet = True
+                self.grow()
         else:
-            self.said.emit(self.tr("Every window has a label."))
+            self._panel.windows.set_rows(
+                (), "", self.tr("There is nothing left to label in the recordings of this run.")
+            )
 
     def _on_no_suggestion(self, error: Exception) -> None:
         self._panel.set_busy("")
@@ -479,44 +575,29 @@ class WindowCommands(Commands):
         everything, results = self._everything(), self._predicting.results
         if everything is None or results is None or results.config is None:
             return
+        source = self._predicting.label_source()
+        if source is None:
+            return
         self._panel.set_busy(self.tr("Training heads on the labels so far…"))
-        subjects = dict(zip(everything.recordings, everything.subjects, strict=True))
-        self._growing.start(
-            partial(
-                growth_point,
-                results.folder,
-                results.config,
-                self._predicting.labels_for_learning(),
-                subjects,
-                everything.classes,
-            )
-        )
+        self._growing.start(partial(_grow, results, everything, source))
 
     def _take_growth(self, point: GrowthPoint) -> None:
+        self._is_quiet = False
         self._panel.set_busy("")
         self._panel.add_growth(point)
 
     def _on_no_growth(self, error: Exception) -> None:
         self._panel.set_busy("")
-        self._panel.say_no_growth(str(error))
+        if not self._is_quiet:
+            self._panel.say_no_growth(str(error))
+        self._is_quiet = False
 
     def shut_down(self) -> None:
         """End background work; returns when it has ended."""
         self._follow.stop()
+        self._note_soon.stop()
         for job in (self._projecting, self._suggesting, self._growing):
             job.shut_down()
-
-
-def epochs_within(grid: EpochGrid, spans_s: Iterable[tuple[float, float]]) -> list[int]:
-    """Epochs whose middle lies in one of these stretches, or which hold a whole stretch."""
-    found = set()
-    for start, end in spans_s:
-        low_ns, high_ns = to_ns(start), to_ns(end)
-        for epoch in range(grid.at(low_ns), grid.at(high_ns - 1) + 1):
-            first, last = grid.span(epoch)
-            if low_ns <= (first + last) // 2 < high_ns or (first <= low_ns and high_ns <= last):
-                found.add(epoch)
-    return sorted(epoch for epoch in found if 0 <= epoch < grid.epochs)
 
 
 def _project(everything: AllWindows, name: str, context: RunContext) -> Projection:
@@ -524,13 +605,35 @@ def _project(everything: AllWindows, name: str, context: RunContext) -> Projecti
 
 
 def _suggest(
-    results: RunResults,
-    everything: AllWindows,
-    labels: Mapping[str, np.ndarray],
-    done: Mapping[str, np.ndarray],
-    context: RunContext,
-) -> Suggestion:
-    return suggest_next(results, everything, labels, done, SUGGESTED, context)
+    results: RunResults, everything: AllWindows, source: LabelSource, context: RunContext
+) -> _Found:
+    labels = read_labels(source, context)
+    mine = labels.of_rater(everything)
+    suggestion = suggest_next(
+        results,
+        everything,
+        split_by_recording(everything, labels.for_learning(everything)),
+        split_by_recording(everything, mine),
+        SUGGESTED,
+        context,
+        only=frozenset(labels.files),
+    )
+    return _Found(suggestion, mine)
+
+
+def _grow(
+    results: RunResults, everything: AllWindows, source: LabelSource, context: RunContext
+) -> GrowthPoint:
+    assert results.config is not None
+    labels = read_labels(source, context).for_learning(everything)
+    return growth_point(
+        results.folder,
+        results.config,
+        split_by_recording(everything, labels),
+        dict(zip(everything.recordings, everything.subjects, strict=True)),
+        everything.classes,
+        context,
+    )
 
 
 def _known(value: float) -> float | None:

@@ -211,15 +211,13 @@ class WindowList(QWidget):
     # -- walking
 
     def step(self, by: int) -> None:
-        """Go so many lines on, as the list is sorted; from no window to the first or the last."""
+        """Go so many lines on, as the list is sorted; the first step leads into it."""
         count = self.model.rowCount()
         if not count:
             return
         line = self.model.line_of(self.model.current)
-        if line is None:
-            wanted = 0 if by > 0 else count - 1
-        else:
-            wanted = min(max(line + by, 0), count - 1)
+        start = line if line is not None else -1 if by > 0 else count
+        wanted = min(max(start + by, 0), count - 1)
         if wanted != line:
             self._go_to_line(wanted)
 

@@ -2,7 +2,7 @@
 
 Prints the machine and a table, and writes `build/bench-ui.json`: a list of {name, value, unit, aim,
 met}. Each part runs in a process of its own, `python bench_ui.py PART NIGHT FOLDER`, which prints
-its rows as JSON; a further part is a function in PARTS. Takes about two minutes.
+its rows as JSON; a further part is a function in PARTS. Takes about four minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # `python -P` leaves the script's own folder out.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -27,11 +27,14 @@ if sys.platform.startswith("linux") and not (
 ):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from figures import Figure, at_most, write_night
+from figures import Figure, at_most, night_config, write_night
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
+    from core.config import RunConfig
+    from core.progress import Progress, RunContext
+    from ui.jobs import Work
     from ui.recording_view import RecordingView
 
 OUTPUT = Path(__file__).resolve().parents[2] / "build" / "bench-ui.json"
@@ -43,6 +46,12 @@ REDRAWS = 40
 BAND_HZ = (0.3, 35.0)
 MEDIAN_MS, P95_MS = 33.0, 50.0
 LONGEST_WAIT_S = 60.0
+TICK_MS = 20
+"""Of the timer whose lateness is measured."""
+SCROLL_MS, SCROLL_S = 33, 0.5
+"""How often, and how far, the traces scroll on."""
+WATCHED_S = 20.0
+LATE_P95_MS, LATE_P99_MS = 66.0, 100.0
 
 
 def without_aim(name: str, value: float | None, unit: str) -> Figure:
@@ -405,11 +414,189 @@ def pyqtgraph_part(night: Path, folder: Path) -> list[Figure]:
     return [*rows, without_aim("pyqtgraph_memory_above_empty_window", growth, "MB")]
 
 
+# ---------------------------------------------------------------- training beside the window
+
+TRAININGS: dict[str, dict[str, Any]] = {
+    # Long windows in large batches: few long steps of torch.
+    "recommended": {"model": {"preset": "recommended"}},
+    # Short windows in batches of eight: many short steps of Python.
+    "reference": {
+        "model": {"preset": "reference"},
+        "windows": {"length_s": 2},
+        "evaluate": {"test_subjects": []},
+    },
+}
+"""Settings of the runs that train while the traces scroll."""
+
+
+class Lateness:
+    """How late a timer of `TICK_MS` is, while the traces scroll. The event loop sleeps in between,
+    as it does in the program."""
+
+    def __init__(self, view: RecordingView) -> None:
+        from PySide6.QtCore import Qt, QTimer
+
+        self.late_ms: list[float] = []
+        self._view = view
+        self._start_s = 0.0
+        self._last = 0.0
+        self._tick, self._scroll = QTimer(), QTimer()
+        for timer, milliseconds, slot in (
+            (self._tick, TICK_MS, self._on_tick),
+            (self._scroll, SCROLL_MS, self._on_scroll),
+        ):
+            timer.setTimerType(Qt.TimerType.PreciseTimer)
+            timer.setInterval(milliseconds)
+            timer.timeout.connect(slot)
+
+    def _on_tick(self) -> None:
+        now = time.perf_counter()
+        self.late_ms.append(max(1000 * (now - self._last) - TICK_MS, 0.0))
+        self._last = now
+
+    def _on_scroll(self) -> None:
+        self._start_s = (self._start_s + SCROLL_S) % (self._view.duration_s - 30.0)
+        self._view.show_range(self._start_s, self._start_s + 30.0)
+
+    def watch(self, seconds: float, enough: Callable[[], bool] = lambda: True) -> None:
+        """Run the event loop for so long, and then until `enough`."""
+        from PySide6.QtCore import QEventLoop, QTimer
+
+        loop = QEventLoop()
+        end = time.perf_counter() + seconds
+
+        def look() -> None:
+            now = time.perf_counter()
+            if now >= end and (enough() or now >= end + LONGEST_WAIT_S):
+                loop.quit()
+
+        looking = QTimer()
+        looking.setInterval(200)
+        looking.timeout.connect(look)
+        self._last = time.perf_counter()
+        for timer in (self._tick, self._scroll, looking):
+            timer.start()
+        loop.exec()
+        for timer in (self._tick, self._scroll, looking):
+            timer.stop()
+
+    def rows(self, name: str, *, has_aim: bool = True) -> list[Figure]:
+        row = at_most if has_aim else (lambda n, v, u, _: without_aim(n, v, u))
+        return [
+            row(f"{name}_p95", percentile(self.late_ms, 95), "ms", LATE_P95_MS),
+            row(f"{name}_p99", percentile(self.late_ms, 99), "ms", LATE_P99_MS),
+            without_aim(f"{name}_longest", max(self.late_ms), "ms"),
+        ]
+
+
+class Batches:
+    """Counts the batches of pretraining that a job reports."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first = self.last = 0.0
+
+    def add(self, stage: str) -> None:
+        if stage.endswith("pretraining"):
+            self.last = time.perf_counter()
+            self.first = self.first or self.last
+            self.count += 1
+
+    @property
+    def per_second(self) -> float | None:
+        spent = self.last - self.first
+        return (self.count - 1) / spent if self.count > 1 and spent > 0 else None
+
+
+def training_part(night: Path, folder: Path) -> list[Figure]:
+    """The whole window on a study of that night, its traces scrolling, alone and while a run trains
+    in a job: from its reading of the night on."""
+    from PySide6.QtWidgets import QApplication
+
+    from core.config import make_config
+    from ui.jobs import Job
+    from ui.main_window import MainWindow
+    from ui.preferences import PreferenceStore
+    from ui.session import Session
+
+    made = study_of(night, folder / "study")
+    app = QApplication([])
+    clock = Clock(app)
+    session = Session()
+    window = MainWindow(session, PreferenceStore(folder / "preferences.json"))
+    window.resize(*SIZE)
+    window.show()
+    session.choose_rater("AB")
+    progress: list[tuple[int, int]] = []
+    window.view.envelope_progress.connect(lambda done, total: progress.append((done, total)))
+    session.open_study(made)
+    clock.until(lambda: bool(progress) and progress[-1][0] == progress[-1][1])
+    clock.rest(1.0)
+    warming = Lateness(window.view)
+    warming.watch(2.0)
+    alone = Lateness(window.view)
+    alone.watch(WATCHED_S)
+    rows = alone.rows("ui_timer_late_scrolling", has_aim=False)
+    for name, settings in TRAININGS.items():
+        # As `core.device.window_threads`, but torch is to be loaded by the job, as in the program.
+        threads = max(1, (os.cpu_count() or 1) - 1)
+        document = night_document(night) | settings | {"threads": threads}
+        document["pretrain"] = {"epochs": 1000, "patience": None}
+        batches = Batches()
+        work = training(make_config(document), night.parent, folder / name, batches)
+        job = Job(work, gives_way=True)
+        late = Lateness(window.view)
+        job.start()
+        late.watch(WATCHED_S, lambda counted=batches: counted.count > 2)
+        job.stop()
+        asked = time.perf_counter()
+        job.wait()
+        stopped_s = time.perf_counter() - asked
+        rows += late.rows(f"ui_timer_late_training_{name}")
+        rows += [
+            without_aim(f"ui_training_{name}_batches", batches.per_second, "1/s"),
+            at_most(f"ui_training_{name}_stopped", stopped_s, "s", 3.0),
+        ]
+    window.close()
+    return rows
+
+
+def night_document(night: Path) -> dict[str, Any]:
+    """A run file that pretrains on a night."""
+    from core.config import dump_config
+
+    document = dump_config(night_config(night.name, steps=["pretrain"]))
+    return {key: value for key, value in document.items() if key not in ("finetune", "model")}
+
+
+def training(config: RunConfig, root: Path, output: Path, batches: Batches) -> Work:
+    """What a job does that carries out a run."""
+
+    def work(context: RunContext) -> None:
+        from dataclasses import replace
+
+        from core.pipeline import run_study, start_report
+        from core.run_folder import RunFolder
+
+        def report(progress: Progress) -> None:
+            batches.add(progress.stage)
+            context.report(progress)
+
+        folder = RunFolder(output)
+        folder.prepare(resume=False, force=True)
+        told: dict[str, Any] = {}
+        start_report(told, config)
+        run_study(config, root, folder, told, replace(context, report=report))
+
+    return work
+
+
 PARTS: dict[str, Callable[[Path, Path], list[Figure]]] = {
     "first_trace": first_trace_part,
     "first_trace_again": first_trace_again_part,
     "view": view_part,
     "window": window_part,
+    "training": training_part,
     "pyqtgraph": pyqtgraph_part,
 }
 

@@ -110,7 +110,7 @@ def test_without_a_model_the_first_ones_are_typical_of_different_places() -> Non
     for row in rows:  # near the middle of its cluster, not an outlier
         own = embedding[cluster == cluster[row]]
         away = np.linalg.norm(own - own.mean(0), axis=1)
-        assert np.linalg.norm(embedding[row] - own.mean(0)) <= np.quantile(away, 0.75)
+        assert np.linalg.norm(embedding[row] - own.mean(0)) <= np.quantile(away, 0.5)
 
 
 def test_a_place_that_is_labelled_already_is_not_suggested_first() -> None:
@@ -143,26 +143,28 @@ def test_ten_suggestions_do_not_pile_up_where_the_model_is_most_unsure() -> None
     assert set(spread // 50) == {0, 1, 2}
 
 
-def test_the_choice_is_the_greedy_one_worked_out_plainly() -> None:
+def test_no_exchange_of_one_suggestion_would_make_them_worth_more() -> None:
     rng = np.random.default_rng(3)
-    embedding = rng.normal(size=(700, 5)).astype(np.float32)
-    probabilities = rng.dirichlet(np.ones(4), 700)
-    labelled, allowed = rng.random(700) < 0.05, rng.random(700) < 0.8
-    rows = suggest(embedding, probabilities, labelled, allowed, 12)
+    embedding = rng.normal(size=(300, 4)).astype(np.float32)
+    probabilities = rng.dirichlet(np.ones(4), 300)
+    labelled, allowed = rng.random(300) < 0.05, rng.random(300) < 0.8
+    rows = suggest(embedding, probabilities, labelled, allowed, 6).tolist()
 
-    weights = uncertainty(probabilities)
-    apart = np.linalg.norm(embedding[:, None] - embedding[None], axis=2).astype(float)
-    nearest = apart[labelled].min(axis=0)
-    pool = np.flatnonzero(allowed & ~labelled)
-    expected: list[int] = []
-    for _ in range(12):
-        gains = np.full(700, -np.inf)
-        for row in pool:
-            if row not in expected:
-                gains[row] = (np.maximum(nearest - apart[row], 0) * weights)[pool].sum()
-        expected.append(int(gains.argmax()))
-        nearest = np.minimum(nearest, apart[expected[-1]])
-    assert rows.tolist() == expected
+    pool = np.flatnonzero(allowed & ~labelled).tolist()
+    weights = uncertainty(probabilities)[pool]
+    apart = np.linalg.norm(embedding[:, None] - embedding[None], axis=2)[:, pool] ** 2.0
+    before = apart[labelled].min(axis=0)
+
+    def worth(some: list[int]) -> float:
+        return float(((before - np.minimum(before, apart[some].min(axis=0))) * weights).sum())
+
+    for place in range(len(rows)):
+        others = rows[:place] + rows[place + 1 :]
+        best = max(worth([*others, row]) for row in pool)
+        assert best <= worth(rows) * (1 + 1e-5)
+    # The first of them is worth most, and the next most beside it.
+    assert worth(rows[:1]) == max(worth([row]) for row in rows)
+    assert worth(rows[:2]) == pytest.approx(max(worth([rows[0], row]) for row in rows[1:]))
 
 
 def test_uncertain_takes_the_smallest_margins_in_order() -> None:
@@ -207,12 +209,13 @@ def test_a_few_windows_that_may_be_suggested_are_found_among_very_many_labelled_
     assert sorted(rows.tolist()) == [7, 70, 700]
 
 
-def test_it_reports_and_can_be_stopped() -> None:
+def test_it_shows_life_and_can_be_stopped() -> None:
     seen: list[Progress] = []
     embedding = blobs(300, 300)
     context = RunContext(report=seen.append)
     suggest(embedding, None, nothing(600), everything(600), 5, context=context)
-    assert [step.done for step in seen if step.total == 5] == [0, 1, 2, 3, 4]
+    assert seen
+    assert {step.stage for step in seen} == {"suggesting"}
     with pytest.raises(Cancelled):
         suggest(
             embedding, None, nothing(600), everything(600),

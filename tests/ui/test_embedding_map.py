@@ -182,6 +182,18 @@ def test_what_is_on_the_screen_and_what_the_traces_show_is_marked(
     assert shown.canvas.grab().toImage() == plain
 
 
+def test_a_window_that_is_not_on_the_map_is_not_marked(shown: EmbeddingMap) -> None:
+    shown.set_current(100)
+    shown.set_visible_rows(np.array([99, 100, -1]))
+    shown.grab()
+    empty = EmbeddingMap()
+    empty.set_current(0)  # the windows are still being read
+    empty.set_visible_rows(np.array([0, 1]))
+    empty.set_points(grid(5), made(25))
+    empty.grab()
+    empty.deleteLater()
+
+
 def test_it_says_what_the_axes_hold_and_how_many_windows_have_no_place(qtbot) -> None:
     widget = EmbeddingMap()
     qtbot.addWidget(widget)

@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMessageBox
 
+from core.errors import CrosslError, OutputError
 from core.study_runs import runs_of
 from tests.conftest import RATER
 from ui.main_window import MainWindow
@@ -272,8 +273,6 @@ def test_the_curve_says_why_it_cannot_grow_from_labels_of_one_person(
     window = open_study(study_copy)
     window._session.labelling.label("walk")
     read_everything(qtbot, window)
-    labels = window.predicting.labels_for_learning()
-    assert sum(int((values >= 0).sum()) for values in labels.values()) > 30
     window.learning.lists.grow()
     panel = window.learning.windows
     qtbot.waitUntil(lambda: bool(panel.points) or "person" in panel.says.text(), timeout=LONG)
@@ -499,3 +498,401 @@ def test_a_recording_that_was_added_later_is_scored_into_the_run(
     qtbot.waitUntil(lambda: window.predicting.view is not None, timeout=10_000)
     # The file is one that the model has learnt from, whatever the person is called here.
     assert not window.predicting.view.held_out.any()
+
+
+# ---------------------------------------------------------------- what may go wrong
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What would have been shown in boxes."""
+    texts: list[str] = []
+
+    def note(error: BaseException, window: object) -> None:
+        del window
+        assert isinstance(error, CrosslError), error
+        texts.append(str(error))
+
+    monkeypatch.setattr("ui.main_window.show_error", note)
+    return texts
+
+
+def words_of(window: MainWindow) -> list[str]:
+    """Collects what groups of commands say in the status bar."""
+    said: list[str] = []
+    for group in window.learning.groups:
+        group.said.connect(said.append)
+    return said
+
+
+def test_a_blinded_study_shows_no_predictions_anywhere(
+    qtbot, window: MainWindow, told: list[str]
+) -> None:
+    learning, predicting = window.learning, window.predicting
+    window.registry.action("view.map").trigger()
+    learning.lists.suggest()
+    qtbot.waitUntil(lambda: len(learning.windows.windows.rows) == 10, timeout=LONG)
+    qtbot.waitUntil(lambda: len(learning.map.canvas.placed) > 0, timeout=LONG)
+    window.registry.action("page.sensors").trigger()
+    (run,) = predicting.runs
+    window._session.set_blinded(True)
+    assert predicting.results is None
+    assert predicting.view is None
+    assert predicting.everything is None
+    assert learning._pages.current == "recording"
+    assert not window.strip.isVisible()
+    assert learning.windows.windows.rows == ()
+    assert not learning.map.canvas.placed.any()
+    for id in ("page.evaluation", "page.sensors", "view.map", "windows.suggest", "predict.score",
+               "file.report", "file.export_predictions"):  # fmt: skip
+        assert not window.registry.action(id).isEnabled(), id
+    said = words_of(window)
+    window.registry.action("page.train").trigger()
+    learning.training.runs.show_requested.emit(run.name)
+    assert predicting.results is None
+    assert "blinded" in said[-1]
+    learning.training.runs.report_requested.emit(run.name)
+    assert "blinded" in told[-1]
+    predicting.choose(run.name)
+    assert predicting.results is None
+    window._session.set_blinded(False)
+    assert predicting.view is not None
+
+
+def test_a_second_window_reads_and_is_refused_all_else_in_words(
+    qtbot, open_study, window: MainWindow, study_copy: Path, told: list[str]
+) -> None:
+    from core.study_runs import set_state
+
+    (run,) = runs_of(study_copy)
+    second = open_study(study_copy)
+    assert second._session.study.read_only
+    assert second.predicting.view is not None
+    request = small_request(second)
+    setup, runs = second.learning.training.setup, second.learning.training.runs
+    qtbot.waitUntil(lambda: setup._plan is not None, timeout=LONG)
+    assert setup.problem()
+    assert not setup.start.isEnabled()
+    set_state(run, "stopped")
+    second.predicting.refresh_runs()
+    for ask in (
+        lambda: setup.start_requested.emit(request),
+        lambda: runs.resume_requested.emit(run.name),
+        lambda: runs.rename_requested.emit(run.name, "Other"),
+        lambda: runs.delete_requested.emit([run.name]),
+        lambda: runs.import_requested.emit(),
+        lambda: setup.copy_command_requested.emit(),
+    ):
+        before = len(told)
+        ask()
+        assert len(told) == before + 1
+    assert not second.learning.queue.is_busy
+    (after,) = runs_of(study_copy)
+    assert (after.title, after.state) == ("First run", "stopped")
+    assert not second.registry.action("predict.score").isEnabled()
+
+
+def test_labels_made_while_a_run_learns_are_kept_and_the_list_that_is_walked_stays(
+    qtbot, window: MainWindow
+) -> None:
+    learning, labelling = window.learning, window._session.labelling
+    learning.lists.suggest()
+    panel = learning.windows
+    qtbot.waitUntil(lambda: len(panel.windows.rows) == 10, timeout=LONG)
+    listed = [(row.recording, row.start_s) for row in panel.windows.rows]
+    first = window.predicting.run
+    request = small_request(window)
+    said = words_of(window)
+    learning.training.setup.start_requested.emit(request)
+    window.registry.action("page.recording").trigger()
+    recording = panel.windows.rows[0].recording
+    qtbot.waitUntil(lambda: window._session.shown.entry.name == recording, timeout=10_000)
+    qtbot.waitUntil(
+        lambda: labelling.epoch_span_s[0] == pytest.approx(panel.windows.rows[0].start_s),
+        timeout=10_000,
+    )
+    labelling.give("walk")
+    wait_for_end(qtbot, window)
+    assert [(row.recording, row.start_s) for row in panel.windows.rows] == listed
+    assert panel.windows.rows[0].label == "walk"
+    assert window.predicting.run.name == first.name
+    assert any("finished" in text for text in said)
+    study = window._session.study
+    rater = next(r for r in study.raters() if r.name == "AB")
+    entry = next(e for e in window._session.recordings if e.name == recording)
+    assert [s.class_name for s in study.labels(entry.id, rater.id).states] == ["walk"]
+
+
+def test_an_undone_label_is_taken_off_the_list(qtbot, window: MainWindow) -> None:
+    panel, labelling = window.learning.windows, window._session.labelling
+    read_everything(qtbot, window)
+    window.learning.lists._is_suggestion = False
+    window.learning.lists.list_rows(np.arange(4), "four windows")
+    before = [row.label for row in panel.windows.rows]
+    panel.windows.step(1)
+    other = "walk" if before[0] == "rest" else "rest"
+    labelling.label(other)
+    qtbot.waitUntil(lambda: panel.windows.rows[0].label == other)
+    labelling.undo()
+    qtbot.waitUntil(lambda: panel.windows.rows[0].label == before[0])
+
+
+def test_another_study_stops_the_run_within_seconds_and_is_shown(
+    qtbot, open_study, window: MainWindow, study_copy: Path, trained_study: Path, tmp_path: Path
+) -> None:
+    import shutil
+    import time
+
+    other = Path(shutil.copytree(trained_study, tmp_path / "other"))
+    request = small_request(window)
+    with qtbot.waitSignal(window.learning.queue.progressed, timeout=LONG):
+        window.learning.training.setup.start_requested.emit(request)
+    window._session.labelling.label("walk")
+    began = time.monotonic()
+    window._session.open_path(other)
+    qtbot.waitUntil(lambda: window._session.study.folder == other, timeout=10_000)
+    qtbot.waitUntil(lambda: window.predicting.view is not None, timeout=10_000)
+    assert time.monotonic() - began < 6  # opening included
+    assert not window.learning.queue.is_busy
+    run = next(run for run in runs_of(study_copy) if run.title == "Second run")
+    assert run.state in ("stopped", "finished")
+    assert [r.title for r in window.predicting.runs] == ["First run"]
+    from core.study import Study
+
+    study = Study.open(study_copy)
+    rater = next(r for r in study.raters() if r.name == "AB")
+    assert len(study.labels(study.recordings()[0].id, rater.id).states) == 1
+    study.close()
+
+
+def test_labels_from_the_map_leave_its_layout_alone(qtbot, window: MainWindow) -> None:
+    window.registry.action("view.map").trigger()
+    map = window.learning.map
+    qtbot.waitUntil(lambda: map._data is not None, timeout=LONG)
+    shown: list[str] = []
+    map.set_points = lambda *a, **k: shown.append(k.get("projection", ""))
+    predicting = window.predicting
+    predicting._run = replace(predicting.run, raters=())  # figures stand on one's own labels
+    everything = predicting.everything
+    last = len(everything) - 1
+    window.learning.lists.label_rows(np.array([0, last]), "walk")
+    qtbot.waitUntil(
+        lambda: np.flatnonzero(predicting.everything.labels == 1).tolist() == [0, last],
+        timeout=LONG,
+    )
+    assert predicting.everything.starts_s is everything.starts_s
+    assert map._data.labels[last] == 1
+    assert shown == []
+
+
+def test_a_recording_that_left_the_study_is_not_suggested(qtbot, window: MainWindow) -> None:
+    gone = window._session.recordings[-1]
+    window._session.change_study(lambda study: study.remove_recording(gone.id))
+    panel = window.learning.windows
+    for _ in range(2):
+        window.learning.lists.suggest()
+        qtbot.waitUntil(lambda: not window.learning.lists._suggesting.is_busy
+                        and bool(panel.windows.rows), timeout=LONG)  # fmt: skip
+        assert gone.name not in {row.recording for row in panel.windows.rows}
+    window.registry.action("page.sensors").trigger()
+    qtbot.waitUntil(lambda: "los" in window.learning.sensors.answer.text(), timeout=LONG)
+
+
+def test_a_run_that_was_pretrained_only_says_so_on_every_page(
+    qtbot, window: MainWindow, told: list[str]
+) -> None:
+    request = small_request(window)
+    request = replace(request, engine={**request.engine, "steps": ["pretrain"]})
+    window.learning.training.setup.start_requested.emit(request)
+    wait_for_end(qtbot, window)
+    run = next(run for run in window.predicting.runs if run.title == "Second run")
+    assert run.state == "finished"
+    assert window.predicting.run.title == "First run"
+    said = words_of(window)
+    window.learning.training.runs.show_requested.emit(run.name)
+    assert "no predictions" in said[-1]
+    assert window.learning._pages.current == "train"
+    window.predicting.choose(run.name)
+    window.registry.action("page.evaluation").trigger()
+    assert not window.learning.evaluation.is_test
+    window.registry.action("page.sensors").trigger()
+    qtbot.waitUntil(lambda: "no predictions" in window.learning.sensors.answer.text(), timeout=LONG)
+    window.registry.action("windows.suggest").trigger()
+    qtbot.waitUntil(lambda: "no predictions" in window.learning.windows.windows.message.text(),
+                    timeout=LONG)  # fmt: skip
+    assert window.learning.windows.more.isEnabled()
+    assert told == []
+    # A run can be fine-tuned from it at once.
+    window.learning.training.runs.finetune_from_requested.emit(run.name)
+    setup = window.learning.training.setup
+    qtbot.waitUntil(lambda: setup._plan is not None, timeout=LONG)
+    assert setup.problem() == ""
+    assert "pretrain" not in setup.request().engine["steps"]
+
+
+@pytest.mark.parametrize("name", ["report.json", "model/model.json"])
+@pytest.mark.parametrize("text", ['{"config": ', "[]", '{"modalities": ["a"], "final": []}', ""])
+def test_a_run_that_was_damaged_while_it_was_looked_at_is_told(
+    qtbot, window: MainWindow, told: list[str], name: str, text: str
+) -> None:
+    (run,) = window.predicting.runs
+    (run.folder / name).write_text(text)
+    window.registry.action("page.train").trigger()
+    window.predicting.refresh_runs()
+    window.learning.training.runs.show_requested.emit(run.name)
+    for page in ("evaluation", "sensors", "recording"):
+        window.learning.show_page(page)
+    is_readable = name == "report.json" and "final" in text
+    assert bool(told) != is_readable
+    assert window._session.shown is not None
+
+
+def test_windows_that_vanish_while_they_are_looked_at_are_told(
+    qtbot, window: MainWindow, told: list[str]
+) -> None:
+    folder = window.predicting.run.folder / "windows"
+    names = [entry.name for entry in window._session.recordings]
+    (folder / f"{names[1]}.safetensors").unlink()
+    (folder / f"{names[2]}.safetensors").write_bytes(b"\0" * 40)
+    window._session.choose(window._session.recordings[1].id)
+    qtbot.waitUntil(lambda: window._session.shown.entry.name == names[1], timeout=10_000)
+    assert window.predicting.view is None
+    assert not window.strip.isVisible()
+    window._session.choose(window._session.recordings[2].id)
+    qtbot.waitUntil(lambda: window._session.shown.entry.name == names[2], timeout=10_000)
+    assert window.predicting.view is None
+    assert "damaged" in told[-1]
+    window.registry.action("page.sensors").trigger()
+    qtbot.waitUntil(lambda: len(told) > 1, timeout=LONG)
+    assert names[2] in told[-1]
+    # The other recordings still answer.
+    qtbot.waitUntil(lambda: "los" in window.learning.sensors.answer.text(), timeout=LONG)
+    assert len(window.predicting.everything.recordings) == 3
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_full_disk_while_learning_is_told_and_the_run_goes_on_later(
+    qtbot, window: MainWindow, told: list[str], everywhere: bool
+) -> None:
+    learning, patch = window.learning, pytest.MonkeyPatch()
+
+    def full(path: Path, content: bytes) -> None:
+        raise OutputError(f"{path}: cannot be written (No space left on device).")
+
+    def fill_disk(job_id: int, progress: object) -> None:
+        if "pretraining" in progress.stage:
+            patch.setattr("core.checkpoint.write_atomically", full)
+            if everywhere:
+                patch.setattr("core.study_runs.write_atomically", full)
+
+    learning.queue.progressed.connect(fill_disk)
+    said = words_of(window)
+    learning.training.setup.start_requested.emit(small_request(window))
+    try:
+        wait_for_end(qtbot, window)
+    finally:
+        patch.undo()
+    learning.queue.progressed.disconnect(fill_disk)
+    run = next(run for run in window.predicting.runs if run.title == "Second run")
+    assert any("No space left" in text for text in (*said, *told))
+    assert window.predicting.run.title == "First run"
+    assert run.state == ("running" if everywhere else "failed")
+    learning.show_page("recording")
+    learning.show_page("train")
+    assert window.predicting.run_named(run.name).can_resume
+    learning.training.runs.resume_requested.emit(run.name)
+    wait_for_end(qtbot, window)
+    assert window.predicting.run_named(run.name).state == "finished"
+
+
+def test_a_class_that_left_the_scheme_is_named_when_its_prediction_is_accepted(
+    qtbot, window: MainWindow
+) -> None:
+    session, predicting = window._session, window.predicting
+    scheme = session.study.scheme
+    renamed = tuple(
+        replace(entry, name="stride") if entry.name == "walk" else entry for entry in scheme.classes
+    )
+    session.change_scheme(replace(scheme, classes=renamed), {"walk": "stride"})
+    qtbot.waitUntil(lambda: (predicting.view.labels == 1).sum() == 0)  # none has the old name
+    row = int(np.flatnonzero(predicting.view.predicted == 1)[0])
+    said = words_of(window)
+    window.learning.predicts.go_to_row(row)
+    window.learning.predicts.accept()
+    assert "'walk'" in said[-1]
+    assert session.labelling.labels.states == ()
+
+
+def test_the_train_page_knows_labels_that_were_just_made(qtbot, window: MainWindow) -> None:
+    window.registry.action("page.train").trigger()
+    setup = window.learning.training.setup
+    assert "AB" not in setup.request().raters
+    window.registry.action("page.recording").trigger()
+    window._session.labelling.label("walk")
+    window.registry.action("page.train").trigger()
+    assert setup.request().raters[-1] == "AB" or "AB" in setup.request().raters
+
+
+def test_one_person_with_labels_is_offered_a_run_without_a_test(
+    qtbot, open_study, study_copy: Path
+) -> None:
+    from core.study import Study
+
+    study = Study.open(study_copy)
+    rater = next(r for r in study.raters() if r.name == RATER)
+    for entry in study.recordings()[1:]:
+        study.remove_recording(entry.id)
+    assert study.labels(study.recordings()[0].id, rater.id).states
+    study.close()
+    window = open_study(study_copy)
+    request = small_request(window)
+    setup = window.learning.training.setup
+    qtbot.waitUntil(lambda: setup._plan is not None, timeout=LONG)
+    assert setup.problem() == ""
+    assert "evaluate" not in request.engine["steps"]
+    setup.start_requested.emit(request)
+    wait_for_end(qtbot, window)
+    assert window.predicting.run.title == "Second run"
+    assert not window.predicting.figures.is_test
+    window.registry.action("page.evaluation").trigger()
+    assert not window.learning.evaluation.is_test
+    window.registry.action("page.sensors").trigger()
+    qtbot.waitUntil(lambda: "no test" in window.learning.sensors.answer.text(), timeout=LONG)
+    assert "Scores stand on" not in window.learning.sensors.basis.text()
+
+
+def test_a_window_of_several_epochs_is_labelled_as_a_whole(
+    qtbot, open_study, study_copy: Path
+) -> None:
+    from core.study import Study
+
+    study = Study.open(study_copy)
+    study.change_scheme(replace(study.scheme, epoch_s=0.5), {})
+    study.close()
+    window = open_study(study_copy)
+    read_everything(qtbot, window)
+    everything = window.predicting.everything
+    window.learning.lists.list_rows(np.array([3]), "one window")
+    window.learning.windows.windows.step(1)
+    qtbot.waitUntil(lambda: window._session.labelling.selection is not None, timeout=10_000)
+    window._session.labelling.give("walk")
+    states = window._session.labelling.labels.states
+    start = float(everything.starts_s[3])
+    assert (states[0].start_s, states[-1].end_s) == (start, start + everything.length_s)
+    assert len(states) == 4
+    qtbot.waitUntil(lambda: window.learning.windows.windows.rows[0].label == "walk")
+
+
+def test_the_time_that_a_training_takes_is_estimated_in_words(qtbot, window: MainWindow) -> None:
+    small_request(window)
+    setup = window.learning.training.setup
+    qtbot.waitUntil(lambda: setup._plan is not None, timeout=LONG)
+    setup.estimate_requested.emit()
+    qtbot.waitUntil(lambda: setup.estimate.text().startswith("About"), timeout=LONG)
+    assert "estimate" in setup.estimate.text()
+
+
+def test_pages_are_made_when_they_are_looked_at(make_window) -> None:
+    learning = make_window().learning
+    for page in (learning._training, learning._evaluation, learning._sensors, learning._sleep):
+        assert not page.is_made

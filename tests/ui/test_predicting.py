@@ -159,3 +159,76 @@ def test_a_run_that_is_gone_is_no_longer_looked_at(qtbot, opened, study_copy: Pa
     assert predicting.run is None
     assert predicting.view is None
     assert predicting.runs == ()
+
+
+def without_subsets(predicting: Predicting, recording: str) -> None:
+    """As after a run with so many modalities that only some subsets were asked."""
+    windows = predicting.results.windows(recording)
+    predicting.results.keep(
+        replace(
+            windows,
+            subsets=SubsetPredictions(
+                replace(windows.subsets.plan, kept=((0, 1),), permutations=((0, 1),)),
+                windows.present,
+                windows.subsets.probabilities[:1],
+            ),
+        )
+    )
+
+
+def test_while_an_answer_is_waited_for_no_other_recording_is_shown(
+    qtbot, opened, study_copy: Path
+) -> None:
+    session, predicting = opened(study_copy)
+    for entry in session.recordings[:2]:
+        without_subsets(predicting, entry.name)
+    predicting._on_shown()
+    predicting.set_kept((0,))
+    qtbot.waitUntil(lambda: predicting.view.kept == (0,), timeout=20_000)
+    seen = []
+    predicting.view_changed.connect(lambda: seen.append(predicting.view))
+    session.choose(session.recordings[1].id)
+    qtbot.waitUntil(lambda: bool(seen) and seen[-1] is not None, timeout=20_000)
+    assert seen[0] is None
+    assert seen[-1].kept == (0,)
+    assert seen[-1].starts_s is predicting.windows.starts_s
+
+
+def test_a_subset_that_cannot_be_answered_leaves_the_switches_as_they_were(
+    qtbot, opened, study_copy: Path
+) -> None:
+    session, predicting = opened(study_copy)
+    without_subsets(predicting, session.recordings[0].name)
+    predicting._on_shown()
+    (predicting.run.folder / "model" / "weights.safetensors").write_bytes(b"not this")
+    said = []
+    predicting.failed.connect(said.append)
+    predicting.set_kept((0,))
+    qtbot.waitUntil(lambda: bool(said), timeout=20_000)
+    assert predicting.kept == (0, 1)
+    assert predicting.view.kept == (0, 1)
+
+
+def test_large_files_of_windows_are_read_in_the_background(
+    qtbot, opened, study_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.predicting.LARGE_BYTES", 10)
+    _session, predicting = opened(study_copy)
+    qtbot.waitUntil(lambda: predicting.view is not None, timeout=10_000)
+    assert len(predicting.view) == 30
+
+
+def test_another_title_of_the_run_does_not_read_it_again(qtbot, opened, study_copy: Path) -> None:
+    from core.study_runs import rename_run, set_state
+
+    _session, predicting = opened(study_copy)
+    results, windows = predicting.results, predicting.windows
+    rename_run(predicting.run, "Better title")
+    predicting.refresh_runs()
+    assert predicting.run.title == "Better title"
+    assert predicting.results is results
+    assert predicting.windows is windows
+    set_state(predicting.run, "stopped")
+    (predicting.run.folder / "report.json").touch()
+    predicting.refresh_runs()
+    assert predicting.results is not results
