@@ -54,7 +54,7 @@ lint: $(VENV)/.installed-test
 test: $(VENV)/.installed-test
 	@bash .ci/qt_libraries.sh "$(BIN)/python"
 	$(MAKE) --no-print-directory lint
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest -n 2 --dist loadfile
 
 quick: $(VENV)/.installed-test
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -P -m pytest -q -n 2 -m "not slow and not acceptance"

@@ -7,6 +7,7 @@ show is simulated or the sample study, and the same each time: seeds, names and 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -14,10 +15,12 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = Path(tempfile.gettempdir()) / "crossl-demo"
@@ -43,12 +46,12 @@ from PySide6.QtCore import (  # noqa: E402
     qInstallMessageHandler,
 )
 from PySide6.QtGui import QImage, QPainter, QPixmap  # noqa: E402
-from PySide6.QtWidgets import QApplication, QDialog, QWidget  # noqa: E402
+from PySide6.QtWidgets import QApplication, QDialog, QScrollArea, QWidget  # noqa: E402
 
 from core.config import AnnotationLabels, RecordingsConfig, SourceConfig, WindowsConfig  # noqa: E402
 from core.label_journal import LabelJournal  # noqa: E402
 from core.label_scheme import BAD_SIGNAL, load_scheme  # noqa: E402
-from core.progress import RunContext  # noqa: E402
+from core.progress import Progress, RunContext  # noqa: E402
 from core.sample_studies import create_sample_study  # noqa: E402
 from core.simulate import simulate_night  # noqa: E402
 from core.study import Study, StudyRecording  # noqa: E402
@@ -56,12 +59,15 @@ from core.study_creation import create_study  # noqa: E402
 from core.study_file import BACKUP_FOLDER, STUDY_FILE  # noqa: E402
 from core.study_labels import NS, Change, StudyLabel, new_id  # noqa: E402
 from core.study_plan import StudyPlan, recordings_to_take  # noqa: E402
+from core.study_runs import DESCRIPTION, StudyRun, create_run  # noqa: E402
 from crossl_app.gui import make_application  # noqa: E402
 from ui.deidentify_dialog import DeidentifyDialog, SourceFile  # noqa: E402
 from ui.jobs import Job  # noqa: E402
 from ui.main_window import MainWindow  # noqa: E402
 from ui.new_study_wizard import NewStudyWizard  # noqa: E402
 from ui.preferences import PreferenceStore, RecentStudy  # noqa: E402
+from ui.run_comparison import RunComparisonWindow  # noqa: E402
+from ui.run_queue import training_parts  # noqa: E402
 from ui.session import Session  # noqa: E402
 from ui.wizard_page import choose  # noqa: E402
 
@@ -72,14 +78,19 @@ PICTURES = (
     *("spectrogram", "command_palette", "dark", "agreement", "scheme", "channels", "run_file"),
     *("pack", "audit", "raters", "go_to", "preferences", "shortcuts", "findings", "help"),
     *("study_settings", "add_recordings", "import_labels", "export_labels", "deidentify"),
-    *("backups", "csv", "sample_study", "moved_files"),
+    *("backups", "csv", "sample_study", "moved_files", "predictions", "switches", "subsets"),
+    *("sleep", "sensors", "corruption", "corruption_sweep", "runs", "run_comparison", "report"),
+    *("export_predictions", "score", "train", "train_advanced", "plan", "evaluation", "budget"),
+    *("map", "next", "curves", "jobs"),
 )
 """Names of all pictures, in the order in which they are taken."""
 WIDTH, HEIGHT = 1200, 760
+TALL, TALLEST = 900, 1060
+"""Heights of a window that has a lot below the traces."""
 MOST_COLOURS = 256
 LARGEST_KB = 150
-LARGEST_ALL_KB = 2500
-LONGEST_WAIT_S = 60.0
+LARGEST_ALL_KB = 4000
+LONGEST_WAIT_S = 300.0
 QUIET_ROUNDS = 15
 """So often the event loop must find no work running before a picture is taken."""
 STUDIES = DEMO / "Studies"
@@ -95,9 +106,10 @@ EPOCH_NS = 30 * NS
 def make_nights() -> None:
     """Three nights that nobody slept, as files in folders."""
     (NIGHTS / "S07").mkdir(parents=True)  # of whom a night comes later
-    for seed, (subject, hours) in enumerate((("S01", 8.0), ("S02", 2.0), ("S03", 1.0))):
+    nights = (("S01", 8.0, 0.0), ("S02", 2.0, 0.04), ("S03", 1.0, 0.0))
+    for seed, (subject, hours, lost) in enumerate(nights):
         (NIGHTS / subject).mkdir(parents=True)
-        simulate_night(NIGHTS / subject / "night.edf", hours=hours, seed=seed)
+        simulate_night(NIGHTS / subject / "night.edf", hours=hours, seed=seed, dropout_share=lost)
 
 
 def make_sleep_study() -> Path:
@@ -273,6 +285,105 @@ def make_table() -> Path:
     return path
 
 
+# ---------------------------------------------------------------- runs
+
+QUICK: dict[str, Any] = {
+    "threads": 1,  # part of what makes the figures the same each time
+    "device": "cpu",
+    "model": {"preset": "fast"},
+    "predict": {"keep_embeddings": True},
+    "evaluate": {
+        "folds": 3,
+        "budgets": [0.05, 0.2, 1.0],
+        "budget_seeds": 2,
+        "opponents": ["majority", "random_forest"],
+        "bootstrap": 300,
+    },
+}
+"""Settings of runs that are there to be shown, not to be good."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that was carried out, and what it said meanwhile."""
+
+    run: StudyRun
+    said: tuple[Progress, ...]
+
+
+def carry_out(
+    folder: Path,
+    title: str,
+    raters: Sequence[str],
+    changes: dict[str, dict[str, Any]],
+    after: timedelta,
+    reuse: StudyRun | None = None,
+) -> Trained:
+    """A run of a study, made so long `after` the study was begun."""
+    from core.train_run import train  # torch takes seconds, and tests read the names above
+
+    study = Study.open(folder)
+    try:
+        engine = dict(study.settings.engine)
+        for part in (QUICK, changes):
+            for key, values in part.items():
+                own = engine.get(key, {})
+                engine[key] = {**own, **values} if isinstance(values, dict) else values
+        run = create_run(study, title, engine, raters, who="AB", reuse=reuse)
+    finally:
+        study.close()
+    said: list[Progress] = []
+    run = train(run, RunContext(report=said.append))
+    assert run.state == "finished", f"{title}: {run.state}, {run.error}"
+    began = WHEN + after
+    times = {"created_at": began, "began_at": began, "ended_at": began + timedelta(seconds=94)}
+    description = run.folder / DESCRIPTION
+    document = json.loads(description.read_text(encoding="utf-8"))
+    document |= {name: f"{time:%Y-%m-%dT%H:%M:%S}.000+00:00" for name, time in times.items()}
+    description.write_text(json.dumps(document), encoding="utf-8")
+    return Trained(run, tuple(said))
+
+
+def train_on_nights(study: Path) -> None:
+    """Two runs on the nights, to be compared: one of them has hardly been pretrained."""
+    for title, epochs, days in (("One epoch", 1, 5), ("Twelve epochs", 12, 6)):
+        changes = {
+            "pretrain": {"epochs": epochs, "batch_size": 64},
+            "evaluate": {"opponents": ["majority"]},
+        }
+        carry_out(study, title, ["simulation"], changes, timedelta(days=days))
+
+
+def train_on_sample(folder: Path) -> Trained:
+    """A run on all labels of the sample study, and one on the few of somebody who has begun."""
+    changes = {"pretrain": {"epochs": 8}}
+    trained = carry_out(folder, "All labels", ["sample study"], changes, timedelta(days=7))
+    label_a_few(folder)
+    days = timedelta(days=8)
+    carry_out(folder, "First labels of AB", ["AB"], changes, days, reuse=trained.run)
+    return trained
+
+
+def label_a_few(folder: Path) -> None:
+    """A few labels by AB in every recording of the sample study, as they truly are."""
+    study = Study.open(folder)
+    try:
+        for entry in study.recordings():
+            rng = random.Random(entry.name)
+            true = study.labels(entry.id, study.rater("sample study").id).states
+            journal = LabelJournal(study, entry, study.rater("AB"))
+            epoch_ns = round(study.scheme.epoch_s * NS)
+            epochs = []
+            for state in rng.sample(true, 2):
+                start = (state.start_ns + state.end_ns) // 2 // epoch_ns * epoch_ns
+                if not journal.labels.state_at(start):
+                    end = start + epoch_ns
+                    epochs.append(StudyLabel(new_id(), start, end, state.class_name))
+            journal.do(Change((), tuple(epochs)), f"{len(epochs)} epochs labelled")
+    finally:
+        study.close()
+
+
 # ---------------------------------------------------------------- taking pictures
 
 
@@ -286,6 +397,8 @@ class Camera:
         self.window.resize(WIDTH, HEIGHT)
         self.window.show()
         self.drawn: dict[str, QImage] = {}
+        self.held: Job | None = None
+        """One that is not to end before a picture is taken."""
 
     def settle(self) -> None:
         """Wait until no work runs, and nothing more is painted."""
@@ -293,7 +406,8 @@ class Camera:
         quiet = 0
         while quiet < QUIET_ROUNDS:
             pause(10)
-            quiet = 0 if any(job.isRunning() for job in self._jobs()) else quiet + 1
+            works = any(job.isRunning() for job in self._jobs() if job is not self.held)
+            quiet = 0 if works else quiet + 1
             assert time.monotonic() < until, "work does not end"
 
     def _jobs(self) -> Iterator[Job]:
@@ -466,6 +580,205 @@ def pictures_of_other_studies(camera: Camera, sample: Path) -> None:
     camera.take_dialog("moved_files")
 
 
+def pictures_of_predictions(camera: Camera, study: Path) -> None:
+    """The recording page of a night with what a run says of it."""
+    window, page = camera.window, camera.window.page
+    camera.session.open_study(study)
+    camera.settle()
+    first, second, *_ = camera.session.recordings
+    window.resize(WIDTH, TALL)
+    camera.run("view.all")
+    camera.session.labelling.go_to(300)
+    page._drawing.setSizes([150, 0, 90, 60, 250, 0, 0])
+    camera.take("predictions")
+    camera.run("predict.switch_1")
+    camera.run("predict.next_changed")
+    time_s = camera.session.labelling.time_s
+    window.view.show_range(time_s - 1800, time_s + 1800)
+    camera.take("switches")
+    camera.run("predict.all_on")
+    camera.session.choose(second.id)
+    camera.settle()
+    camera.run("view.all")
+    camera.run("view.subsets")
+    camera.run("view.shares")
+    window.resize(WIDTH, TALLEST)
+    page._drawing.setSizes([100, 0, 70, 60, 250, 200, 130])
+    camera.take("subsets")
+    camera.run("view.subsets")
+    camera.run("view.shares")
+    camera.session.choose(first.id)
+    camera.settle()
+    window.resize(WIDTH, HEIGHT)
+
+
+def pictures_of_a_run_on_nights(camera: Camera) -> None:
+    """What sensors matter, figures of sleep, runs beside each other, and what leaves a run."""
+    learning = camera.window.learning
+    camera.run("view.dock_labels")
+    camera.run("page.evaluation")
+    camera.take("sleep")
+    camera.run("page.sensors")
+    camera.take("sensors")
+    camera.session.choose(camera.session.recordings[1].id)  # a short one
+    camera.settle()
+    panel = learning.sensors.corruption
+    choose(panel.kind, "noise")
+    panel.attempt.click()
+    camera.settle()
+    show(learning.sensors.area, panel)
+    camera.take("corruption")
+    panel.sweep.click()
+    camera.settle()
+    show(learning.sensors.area, panel)
+    camera.take("corruption_sweep")
+    camera.run("page.train")
+    runs = learning.training.runs
+    learning.training.show_part(runs)
+    camera.settle()
+    names = [row.name for row in runs.model.shown_rows]
+    runs.choose(names)
+    camera.take("runs")
+    runs.compare_action.trigger()
+    camera.take_dialog("run_comparison", RunComparisonWindow)
+    camera.run("view.dock_labels")
+    camera.run("page.recording")
+    camera.run("file.report")
+    camera.take_dialog("report")
+    camera.run("file.export_predictions")
+    dialog = camera.dialog()
+    dialog.folder.set_path(DEMO / "Exported")
+    dialog.start()
+    camera.take_dialog("export_predictions")
+    camera.run("predict.score")
+    dialog = camera.dialog()
+    dialog.score_files([str(NIGHTS / "S07" / "night.edf")])
+    camera.take_dialog("score")
+
+
+def pictures_of_training(camera: Camera, sample: Path, trained: Trained) -> None:
+    """Setting up a run, what came of one, the map, what to label next, and a run that goes on."""
+    window, learning = camera.window, camera.window.learning
+    camera.session.open_study(sample)
+    camera.settle()
+    camera.run("view.dock_labels")
+    camera.run("page.train")
+    setup = learning.training.setup
+    learning.training.show_part(setup)
+    camera.take("train")
+    setup.tabs.setCurrentWidget(setup.form)
+    setup.form.show_setting("pretrain.epochs")
+    camera.take("train_advanced")
+    setup.tabs.setCurrentWidget(setup.plan_table)
+    camera.take("plan")
+    setup.tabs.setCurrentWidget(setup.area)
+    window.predicting.choose(trained.run.name)
+    camera.run("page.evaluation")
+    camera.take("evaluation")
+    page = learning.evaluation
+    camera.settle()
+    page.budget_button.click()
+    camera.settle()
+    show(page.scroll, page.budget_plot)
+    camera.take("budget")
+    camera.run("view.dock_labels")
+    camera.run("page.recording")
+    camera.run("view.map")
+    choose(learning.map.colour_by, "prediction")
+    give_width(camera, 200, 480)
+    camera.take("map")
+    learning.map_dock.hide()
+    picture_of_what_to_label(camera)
+    pictures_of_jobs(camera, trained)
+
+
+def picture_of_what_to_label(camera: Camera) -> None:
+    """Ten windows and then ten more, labelled as they truly are by keys that go on to the next."""
+    window, learning = camera.window, camera.window.learning
+    few = next(run for run in window.predicting.runs if run.title == "First labels of AB")
+    window.predicting.choose(few.name)
+    camera.settle()
+    learning.lists.grow()
+    camera.settle()
+    for labelled in (10, 10, 2):
+        camera.run("windows.suggest")
+        for _ in range(labelled):
+            row = learning.windows.windows.rows[learning.windows.windows.current]
+            camera.session.labelling.give(truth(camera, row.recording, row.start_s))
+            camera.settle()
+        if labelled < 10:
+            learning.lists.grow()
+    give_width(camera, 200, 480)
+    camera.take("next")
+    learning.windows_dock.hide()
+    give_width(camera, 300, 280)
+
+
+def truth(camera: Camera, recording: str, start_s: float) -> str:
+    """What the sample study says of a window."""
+    study = camera.session.study
+    entry = next(e for e in camera.session.recordings if e.name == recording)
+    labels = study.labels(entry.id, study.rater("sample study").id)
+    middle = round((start_s + 2) * NS)
+    state = labels.state_at(middle) or min(
+        labels.states, key=lambda s: min(abs(s.start_ns - middle), abs(s.end_ns - middle))
+    )
+    return state.class_name
+
+
+def pictures_of_jobs(camera: Camera, trained: Trained) -> None:
+    """A training that is half-way: what another said is told to the queue, up to there."""
+    learning = camera.window.learning
+    queue = learning.queue
+    now = [0.0]
+    queue._clock = lambda: now[0]  # the time left is the same each time
+    parts = training_parts(trained.run.config())
+    queue.add("Score two nights", "score", lambda context: None, "score")
+    camera.settle()
+    going = queue.add("Eight epochs", "train", wait_until_stopped, "going on", parts=parts)
+    queue.add("Eight epochs, other masks", "train", wait_until_stopped, "later", parts=parts)
+    camera.held = queue._running.job
+    for progress in trained.said:
+        if progress.stage.startswith("fold 2: pretraining") and progress.done > progress.total // 2:
+            break
+        now[0] += 0.1
+        queue.on_progress(queue._running, progress)
+    camera.run("page.train")
+    learning.training.show_part(learning.training.curves)
+    learning.jobs_dock.hide()
+    camera.take("curves")
+    learning.jobs_dock.show()
+    learning.jobs.choose(going)
+    camera.run("page.recording")
+    camera.take("jobs")
+    queue.shut_down()
+    camera.held = None
+
+
+def give_width(camera: Camera, left: int, right: int) -> None:
+    """How wide the docks beside the pages are."""
+    window = camera.window
+    docks = [window.recordings_dock, window.palette_dock]
+    docks += [window.learning.map_dock, window.learning.windows_dock]
+    shown = [dock for dock in docks if dock.isVisible()]
+    widths = [left if dock is window.recordings_dock else right for dock in shown]
+    window.resizeDocks(shown, widths, Qt.Orientation.Horizontal)
+    camera.settle()
+
+
+def wait_until_stopped(context: RunContext) -> None:
+    while True:
+        context.look()
+        time.sleep(0.02)
+
+
+def show(area: QScrollArea, widget: QWidget) -> None:
+    """Bring a widget to the top of what scrolls."""
+    QApplication.processEvents()
+    top = widget.mapTo(area.widget(), widget.rect().topLeft()).y()
+    area.verticalScrollBar().setValue(max(top - 40, 0))
+
+
 def take_all() -> dict[str, QImage]:
     """All pictures by name."""
     make_nights()
@@ -485,6 +798,10 @@ def take_all() -> dict[str, QImage]:
         pictures_of_a_recording(camera, study)
         pictures_of_dialogs(camera, study)
         pictures_of_other_studies(camera, sample)
+        train_on_nights(study)
+        pictures_of_predictions(camera, study)
+        pictures_of_a_run_on_nights(camera)
+        pictures_of_training(camera, sample, train_on_sample(sample))
     finally:
         camera.window.close()
     return camera.drawn
