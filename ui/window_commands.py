@@ -298,9 +298,7 @@ class WindowCommands(Commands):
             else:
                 # Whoever walks by keys means the window that comes, not the one that is left.
                 self._session.labelling.hold(
-                    self.tr("{name} is being opened: the key was not taken.").format(
-                        name=recording
-                    )
+                    self.tr("{name} is being opened: the key was not taken.").format(name=recording)
                 )
                 session.choose(entry.id)
                 if not self._is_opening:  # it could not be begun

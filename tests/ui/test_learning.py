@@ -896,3 +896,107 @@ def test_pages_are_made_when_they_are_looked_at(make_window) -> None:
     learning = make_window().learning
     for page in (learning._training, learning._evaluation, learning._sensors, learning._sleep):
         assert not page.is_made
+
+
+def test_no_key_labels_while_the_recording_of_the_next_window_is_being_opened(
+    qtbot, window: MainWindow
+) -> None:
+    read_everything(qtbot, window)
+    labelling = window._session.labelling
+    first_of_second = int(np.searchsorted(window.predicting.everything.recording_index, 1))
+    window.learning.lists.list_rows(np.array([first_of_second]), "one window")
+    window.learning.windows.windows.step(1)  # another recording is on its way
+    labelling.give("walk")
+    assert labelling.labels.states == ()
+    name = window._session.recordings[1].name
+    qtbot.waitUntil(lambda: window._session.shown.entry.name == name, timeout=10_000)
+    assert labelling.labels.states == ()
+    qtbot.waitUntil(lambda: not labelling._held, timeout=10_000)
+    labelling.give("walk")
+    assert len(labelling.labels.states) == 1
+
+
+def test_a_recording_that_cannot_be_opened_does_not_lock_the_labels(
+    qtbot, window: MainWindow, told: list[str]
+) -> None:
+    entry = window._session.recordings[1]
+    window._session.study.path_of(entry.files[0]).write_bytes(b"")
+    window.learning.lists.show_recording(entry.name)
+    qtbot.waitUntil(lambda: window._session.shown.entry.id == entry.id, timeout=10_000)
+    assert window._session.shown.problem
+    first = window._session.recordings[0]
+    window.learning.lists.show_recording(first.name)
+    qtbot.waitUntil(lambda: window._session.shown.entry.id == first.id, timeout=10_000)
+    qtbot.waitUntil(lambda: not window._session.labelling._held, timeout=10_000)
+    window._session.labelling.give("walk")
+    assert len(window._session.labelling.labels.states) == 1
+
+
+def test_a_model_that_was_brought_in_scores_and_is_never_called_a_test(
+    qtbot, window: MainWindow, tmp_path: Path, told: list[str]
+) -> None:
+    from core.study_runs import export_model, import_model
+    from ui.score_dialog import ScoreDialog, ScoreRequest
+
+    (run,) = window.predicting.runs
+    folder = export_model(run, tmp_path / "model")
+    brought = import_model(window._session.study, folder, "Brought in")
+    window.predicting.refresh_runs()
+    window.predicting.choose(brought.name)
+    for page in ("evaluation", "sensors", "recording"):
+        window.learning.show_page(page)
+    qtbot.waitUntil(lambda: not window.predicting._reading.is_busy, timeout=LONG)
+    names = tuple(entry.name for entry in window._session.recordings[:2])
+    window.registry.action("predict.score").trigger()
+    dialog = window.findChild(ScoreDialog)
+    with qtbot.waitSignal(dialog.scored, timeout=LONG):
+        dialog.wanted.emit(ScoreRequest(brought.name, names))
+    dialog.reject()
+    qtbot.waitUntil(lambda: window.predicting.view is not None, timeout=LONG)
+    assert not window.predicting.figures.is_test
+    window.registry.action("page.evaluation").trigger()
+    assert not window.learning.evaluation.is_test
+    window.registry.action("page.sensors").trigger()
+    sensors = window.learning.sensors
+    qtbot.waitUntil(lambda: "windows keep" in sensors.answer.text(), timeout=LONG)
+    assert "Scores stand on" not in sensors.basis.text()
+    assert told == []
+
+
+def test_old_results_without_windows_are_shown_as_before(
+    qtbot, make_window, finished_run, tmp_path: Path, told: list[str]
+) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(finished_run[1], tmp_path / "old"))
+    shutil.rmtree(folder / "windows")
+    window = make_window()
+    window._session.open_path(folder)
+    qtbot.waitUntil(lambda: window._session.shown is not None, timeout=20_000)
+    assert window._session.shown.predictions is not None
+    assert window.predicting.results is None
+    assert not window.registry.action("page.sensors").isEnabled()
+    assert told == []
+
+
+def test_labels_of_the_runs_rater_may_be_gone(qtbot, open_study, study_copy: Path) -> None:
+    from core.label_journal import LabelJournal
+    from core.study import Study
+    from core.study_labels import Change
+
+    study = Study.open(study_copy)
+    rater = next(r for r in study.raters() if r.name == RATER)
+    for entry in study.recordings():
+        states = study.labels(entry.id, rater.id).states
+        journal = LabelJournal(study, entry, replace(rater, kind="person"))
+        journal.do(Change(tuple(states), ()), "all gone")
+    assert not any(study.labels(e.id, rater.id).states for e in study.recordings())
+    study.close()
+    window = open_study(study_copy)
+    assert window.predicting.figures.labelled == 0
+    window.registry.action("page.sensors").trigger()
+    sensors = window.learning.sensors
+    qtbot.waitUntil(lambda: "windows keep" in sensors.answer.text(), timeout=LONG)
+    assert "Scores stand on" not in sensors.basis.text()
+    window.learning.lists.suggest()
+    qtbot.waitUntil(lambda: len(window.learning.windows.windows.rows) == 10, timeout=LONG)
