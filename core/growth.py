@@ -12,6 +12,11 @@ from core.config import RunConfig
 from core.errors import DataError
 from core.progress import RunContext
 
+TESTED_ON = (
+    "Tested on the windows labelled so far: suggested ones are harder than most, so the curve may "
+    "fall while heads get better."
+)
+
 
 @dataclass(frozen=True)
 class GrowthPoint:
@@ -63,4 +68,5 @@ def growth_point(
         )
     curve = budget_curve(folder, config, labels, subjects, classes, [1.0], 1, context)
     row = curve.rows[-1]
-    return GrowthPoint(float(row["labels"]), row["macro_f1"], curve.people, curve.notes)
+    notes = (*curve.notes, TESTED_ON)
+    return GrowthPoint(float(row["labels"]), row["macro_f1"], curve.people, notes)

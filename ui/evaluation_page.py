@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -85,7 +85,7 @@ class EvaluationPage(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(28)
         self._grid.setVerticalSpacing(22)
-        figures = QWidget()
+        figures = _Figures()
         figures_column = QVBoxLayout(figures)
         figures_column.setContentsMargins(16, 12, 16, 16)
         figures_column.setSpacing(16)
@@ -798,6 +798,14 @@ class EvaluationPage(QWidget):
 
     def _order(self) -> list[str]:
         return list(self._sections)
+
+
+class _Figures(QWidget):
+    """What scrolls, at the height that its texts need at the width that there is."""
+
+    def minimumSizeHint(self) -> QSize:
+        # The usual one takes texts to be as narrow, and so as tall, as they can be.
+        return QSize(super().minimumSizeHint().width(), 0)
 
 
 class _Section(QWidget):
