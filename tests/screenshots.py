@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -634,7 +634,7 @@ def pictures_of_a_run_on_nights(camera: Camera) -> None:
     camera.take("corruption_sweep")
     camera.run("page.train")
     runs = learning.training.runs
-    learning.training.show_part(runs)
+    learning.training.show_runs()
     camera.settle()
     names = [row.name for row in runs.model.shown_rows]
     runs.choose(names)
@@ -664,7 +664,7 @@ def pictures_of_training(camera: Camera, sample: Path, trained: Trained) -> None
     camera.run("view.dock_labels")
     camera.run("page.train")
     setup = learning.training.setup
-    learning.training.show_part(setup)
+    learning.training.show_setup()
     camera.take("train")
     setup.tabs.setCurrentWidget(setup.form)
     setup.form.show_setting("pretrain.epochs")
@@ -679,6 +679,7 @@ def pictures_of_training(camera: Camera, sample: Path, trained: Trained) -> None
     camera.settle()
     page.budget_button.click()
     camera.settle()
+    page.set_live_budget(replace(page._live, seconds=9.0))  # the same each time
     show(page.scroll, page.budget_plot)
     camera.take("budget")
     camera.run("view.dock_labels")
@@ -744,9 +745,11 @@ def pictures_of_jobs(camera: Camera, trained: Trained) -> None:
         now[0] += 0.1
         queue.on_progress(queue._running, progress)
     camera.run("page.train")
-    learning.training.show_part(learning.training.curves)
+    learning.training.show_curves()
     learning.jobs_dock.hide()
+    camera.run("view.dock_labels")
     camera.take("curves")
+    camera.run("view.dock_labels")
     learning.jobs_dock.show()
     learning.jobs.choose(going)
     camera.run("page.recording")

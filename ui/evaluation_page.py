@@ -710,8 +710,8 @@ class EvaluationPage(QWidget):
             return (
                 tr(
                     "This run was made without the step 'evaluate', so nobody was held out. Its "
-                    "model has seen all {count} people: comparing it with their labels would be no "
-                    "test, however well it agrees."
+                    "model has seen everybody ({count}): comparing it with their labels would be "
+                    "no test, however well it agrees."
                 ).format(count=len(final.get("pretrain_subjects") or ())),
                 again,
             )

@@ -222,7 +222,7 @@ def test_a_run_without_evaluation_is_no_test_whatever_else_it_holds(
     page.set_report(report)
     no_figures(page)
     assert "nobody was held out" in page.why.text()
-    assert "has seen all 5 people" in page.why.text()
+    assert "seen everybody (5)" in page.why.text()
     assert "'evaluate'" in page.what_to_do.text()
     assert not page.not_a_test.isVisible()
 
