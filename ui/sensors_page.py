@@ -27,7 +27,7 @@ from ui.shapley_bars import ShapleyBars
 from ui.subset_table import SubsetTable, percents
 from ui.wizard_page import describe
 
-TWO_COLUMNS_FROM = 54
+TWO_COLUMNS_FROM = 70
 """Width of the page, in heights of its text, from which parts stand beside each other."""
 ANSWER_SIZE = 1.35
 """Of the usual text."""

@@ -764,9 +764,9 @@ def _estimate(
 def estimate_text(stages: Mapping[str, float]) -> str:
     """An estimate in words: the whole, and what takes most of it."""
     translate = QCoreApplication.translate
+    if not stages:
+        return translate("TrainingCommands", "There is nothing to do.")
     total = sum(stages.values())
-    if total < 1:
-        return translate("TrainingCommands", "There is next to nothing to do.")
     parts = [
         f"{name} {rough_duration_text(seconds)}"
         for name, seconds in stages.items()

@@ -27,6 +27,7 @@ if sys.platform.startswith("linux") and not (
 ):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from bench_switches import switches_part
 from figures import Figure, at_most, night_config, write_night
 
 if TYPE_CHECKING:
@@ -597,6 +598,7 @@ PARTS: dict[str, Callable[[Path, Path], list[Figure]]] = {
     "view": view_part,
     "window": window_part,
     "training": training_part,
+    "switches": lambda night, folder: switches_part(),
     "pyqtgraph": pyqtgraph_part,
 }
 
