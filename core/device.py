@@ -49,11 +49,6 @@ def usable_devices() -> tuple[Device, ...]:
     return tuple(devices)
 
 
-def window_threads() -> int:
-    """Threads for torch beside a window: one core is left for drawing, at least one is taken."""
-    return max(1, (os.cpu_count() or 1) - 1)
-
-
 def _why_no_cuda() -> str:
     if torch.version.cuda is None:
         return "this build of torch has no CUDA"

@@ -16,11 +16,12 @@ from core.suggest import Places, suggest, two_likeliest
 
 @dataclass(frozen=True, eq=False)
 class Suggestion:
-    """Windows to label, the most telling first.
+    """Windows to label, one recording after the other and in the order of time: they are walked
+    through, and another recording takes a moment to open.
 
     Attributes
     ----------
-    rows: int64, among all windows of the run.
+    rows: int64, ascending, among all windows of the run.
     doubts: for each the two classes between which the model is torn, empty without a model.
     """
 
@@ -49,7 +50,7 @@ def suggest_next(
     probabilities = _probabilities(results, windows, labels, context)
     is_allowed = np.array([only is None or name in only for name in windows.recordings], bool)
     locked = set(results.config.evaluate.test_subjects) if results.config is not None else set()
-    rows = suggest(
+    chosen = suggest(
         windows.embedding,
         probabilities,
         laid >= 0,
@@ -58,6 +59,7 @@ def suggest_next(
         places=Places(windows.recording_index, windows.starts_s, windows.length_s),
         context=context,
     )
+    rows = np.sort(chosen)
     if probabilities is None:
         return Suggestion(rows, ((),) * len(rows))
     torn = two_likeliest(probabilities[rows])

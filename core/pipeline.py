@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -152,8 +152,8 @@ def _run(
     pretraining: list[dict[str, Any]] = []
     pooled: PooledFolds | None = None
     everyone = everybody(config, data)
-    unlearnable = _classes_without_windows(config, data, everyone)
-    for note in unlearnable:
+    unlearnable = _unlearnable(config, data, everyone)
+    for note in unlearnable.notes:
         context.say(note)
     report["final"] = {
         "train_subjects": list(everyone.train_subjects) if "finetune" in config.steps else [],
@@ -172,10 +172,10 @@ def _run(
                 results.append(run_fold(run, fold))
             pretraining += results[-1].pretraining
             report["pretraining"] = {"runs": list(pretraining)}
-        pooled = PooledFolds(data, config, results)
+        pooled = PooledFolds(data, config, results, context)
         with _timed(timing, "evaluation"):
-            report["evaluation"] = evaluation_part(pooled)
-        report["evaluation"]["notes"] += unlearnable
+            report["evaluation"] = evaluation_part(pooled, unlearnable.classes)
+        report["evaluation"]["notes"] += unlearnable.notes
     with _timed(timing, "final fit"):
         final = final_fit(run, everyone)
     report["pretraining"] = {"runs": [*pretraining, *final.pretraining]}
@@ -276,10 +276,18 @@ def data_fingerprint(data: StudyData, prints: Mapping[str, str]) -> str:
     return fingerprint(sorted(parts))
 
 
-def _classes_without_windows(config: RunConfig, data: StudyData, everyone: Fold) -> list[str]:
-    """A sentence for each kind of class that the saved model cannot know."""
+@dataclass(frozen=True)
+class _Unlearnable:
+    """Classes that neither the saved model nor any fold can know; a sentence for each kind."""
+
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _unlearnable(config: RunConfig, data: StudyData, everyone: Fold) -> _Unlearnable:
+    """Which classes have no window to learn from, whatever the fold."""
     if "finetune" not in config.steps:
-        return []
+        return _Unlearnable()
     windows = data.windows
     learnt = set(labelled(windows, everyone.train_windows(windows.subject)).labels.tolist())
     there = set(windows.labels[windows.present.any(1)].tolist())
@@ -295,7 +303,7 @@ def _classes_without_windows(config: RunConfig, data: StudyData, everyone: Fold)
             f"Only locked test subjects have the label {_or(untrained)}: it cannot be learnt, and "
             "is counted as an error in the test."
         )
-    return notes
+    return _Unlearnable((*nowhere, *untrained), tuple(notes))
 
 
 def _or(names: Sequence[str]) -> str:

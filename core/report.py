@@ -117,13 +117,21 @@ def all_budgets(rows: Iterable[Json]) -> list[float]:
     return sorted({budget for row in rows for budget in budget_cells(row)})
 
 
-def kept_name(kept: Sequence[str], modalities: Sequence[str]) -> str:
-    """A subset in the fewest words: `all`, `without eog`, `eeg + ecg`."""
+def kept_name(
+    kept: Sequence[str],
+    modalities: Sequence[str],
+    everything: str = "all",
+    without: str = "without {name}",
+) -> str:
+    """A subset in the fewest words: `all`, `without eog`, `eeg + ecg`.
+
+    `everything`, `without`: these words in another language.
+    """
     removed = [name for name in modalities if name not in kept]
     if not removed and modalities:
-        return "all"
+        return everything
     if len(removed) == 1 and len(modalities) > 2:
-        return f"without {removed[0]}"
+        return without.format(name=removed[0])
     return " + ".join(kept)
 
 

@@ -190,17 +190,23 @@ def create_run(
     return run
 
 
-def import_model(study: Study, source: Path, title: str, who: str = "") -> StudyRun:
-    """Bring a model folder in as a run.
-
-    `source`: the model's folder, or that of a run with a model in it. Raises ModelError where it is
-    none, StudyError where the study is read-only, OutputError where it cannot be written.
-    """
+def find_model(source: Path) -> Path:
+    """The folder of a model that can be read: `source`, or the model of the run whose folder
+    `source` is. Raises ModelError. It is loaded, which takes seconds the first time."""
     from core.saved_model import load_model
 
-    _refuse_read_only(study)
     place = source if (source / MODEL_FILES[0]).is_file() else source / "model"
     load_model(place)
+    return place
+
+
+def import_model(study: Study, place: Path, title: str, who: str = "") -> StudyRun:
+    """Bring a model folder in as a run.
+
+    `place`: as from `find_model`. Raises StudyError where the study is read-only, OutputError where
+    it cannot be written.
+    """
+    _refuse_read_only(study)
     folder = _new_folder(study.folder, title)
     run = StudyRun(
         folder, title.strip() or folder.name, "model", "finished",
@@ -211,7 +217,7 @@ def import_model(study: Study, source: Path, title: str, who: str = "") -> Study
         for name in MODEL_FILES:
             write_atomically(run.model / name, (place / name).read_bytes())
         _write(run)
-        study.note(who, "", "model brought in", f"{run.title}: {source}")
+        study.note(who, "", "model brought in", f"{run.title}: {place}")
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):

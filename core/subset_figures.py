@@ -565,6 +565,8 @@ def _answer(figures: SubsetFigures) -> str:
     worst, highest = removals[-1]
     most = f"{_cost(highest)}{_left_out(highest)}"
     end = f"losing {figures.modalities[worst]} alone costs most: {most}."
+    if _costs_nothing(highest):
+        end = "losing a single one costs nothing, whichever it is."
     if highest.loss is None:
         end = f"without {figures.modalities[worst]} nothing is left."
     cheap = _cheap(figures)
@@ -639,6 +641,11 @@ def _signed(value: float) -> str:
 def _cost(figure: SubsetFigure, unit: str = "") -> str:
     text = _signed(figure.drop or 0.0) + (f" {unit}" if unit else "")
     return f"{text}{_in_brackets(figure.drop_ci95, '95 % interval')}"
+
+
+def _costs_nothing(figure: SubsetFigure) -> bool:
+    """To as many decimals as are shown."""
+    return figure.loss is not None and not _left_out(figure) and round(figure.drop or 0.0, 2) <= 0
 
 
 def _little_cost(figure: SubsetFigure) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from core.config import RunConfig
 from core.evaluate import BudgetRun, Evaluation, score, summarise_label_efficiency
-from core.fold import ADAPTED, FOREST_ADAPTED, FULL, OWN, FoldResult
+from core.fold import ADAPTED, FOREST_ADAPTED, FULL, OWN, FoldResult, labelled
 from core.predict import WindowPredictions
+from core.progress import RunContext
 from core.robustness import SubsetPredictions, pool, robustness_report
 from core.study_data import StudyData
 
@@ -31,11 +32,21 @@ TRANSDUCTIVE = (ADAPTED, FOREST_ADAPTED)
 
 
 class PooledFolds:
-    """The held-out windows of all folds, one after the other."""
+    """The held-out windows of all folds, one after the other.
 
-    def __init__(self, data: StudyData, config: RunConfig, results: Sequence[FoldResult]) -> None:
+    `context` is asked before each figure whether to stop.
+    """
+
+    def __init__(
+        self,
+        data: StudyData,
+        config: RunConfig,
+        results: Sequence[FoldResult],
+        context: RunContext | None = None,
+    ) -> None:
         self.data = data
         self.config = config
+        self.context = context or RunContext()
         self.results = list(results)
         self.windows = np.concatenate([result.windows for result in results])
         self.labels = data.windows.labels[self.windows]
@@ -46,7 +57,8 @@ class PooledFolds:
         return list(dict.fromkeys(key[0] for key in self.results[0].probabilities))
 
     def score(self, model: str, budget: float, draw: int) -> Evaluation:
-        """Figures of one model under one draw of labels, folds pooled."""
+        """Figures of one model under one draw of labels, folds pooled. Raises Cancelled."""
+        self.context.look()
         parts = [result.probabilities[model, budget, draw] for result in self.results]
         return score(
             self.labels,
@@ -92,8 +104,11 @@ class PooledFolds:
         return np.repeat(names, sizes)
 
 
-def evaluation_part(pooled: PooledFolds) -> dict[str, Any]:
-    """The `evaluation` part of a report: our model with all labels, then everything beside it."""
+def evaluation_part(pooled: PooledFolds, unlearnable: Collection[str] = ()) -> dict[str, Any]:
+    """The `evaluation` part of a report: our model with all labels, then everything beside it.
+
+    `unlearnable`: classes that no fold can learn, and that are spoken of once for all of them.
+    """
     own = pooled.score(OWN, FULL, 0)
     fold_of = {
         subject: result.fold.name
@@ -116,7 +131,7 @@ def evaluation_part(pooled: PooledFolds) -> dict[str, Any]:
     rows = {model: _row(pooled, model) for model in pooled.models() if model != OWN}
     part["adapted"] = rows.pop(ADAPTED, None)
     part["opponents"] = list(rows.values())
-    part["notes"] = _notes(pooled)
+    part["notes"] = _notes(pooled, unlearnable)
     return part
 
 
@@ -137,16 +152,17 @@ def _row(pooled: PooledFolds, model: str) -> dict[str, Any]:
     }
 
 
-def _notes(pooled: PooledFolds) -> list[str]:
+def _notes(pooled: PooledFolds, unlearnable: Collection[str]) -> list[str]:
     notes = []
     classes = pooled.data.classes
     windows = pooled.data.windows
     for result in pooled.results:
-        train = result.fold.train_windows(windows.subject)
+        train = labelled(windows, result.fold.train_windows(windows.subject))
+        learnt = set(train.labels.tolist())
         missing = [
             name
             for number, name in enumerate(classes)
-            if not (windows.labels[train] == number).any()
+            if number not in learnt and name not in unlearnable
         ]
         if missing:
             notes.append(
@@ -174,6 +190,7 @@ def robustness_part(pooled: PooledFolds, predictions: WindowPredictions) -> dict
         shapley_values=predictions.shapley,
         fragilities=predictions.fragility,
         seed=pooled.config.seed,
+        context=pooled.context,
     )
     dedicated = []
     for kept in pooled.results[0].dedicated:
@@ -182,6 +199,7 @@ def robustness_part(pooled: PooledFolds, predictions: WindowPredictions) -> dict
             parts = [getattr(result, field).get(kept) for result in pooled.results]
             row[title] = None
             if all(found is not None for found in parts):
+                pooled.context.look()
                 row[title] = score(
                     pooled.labels,
                     pooled.subjects,

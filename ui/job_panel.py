@@ -10,10 +10,9 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
-    QRect,
     Qt,
 )
-from PySide6.QtGui import QAction, QColor, QKeySequence, QPainter, QPalette, QResizeEvent
+from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -24,25 +23,20 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSplitter,
     QStackedLayout,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 from core.progress import Progress
-from ui.appearance import readable_on
 from ui.dialog_parts import PlainTable
 from ui.icons import keep_icon
 from ui.run_queue import KEPT_LINES, QueuedJob, RunQueue, time_left_text
+from ui.share_delegate import SHARE_ROLE, ShareDelegate
 from ui.study_panel import percent_text
 from ui.wizard_page import Words, describe
 
 JOB, PROGRESS, LEFT, STATE = range(4)
-SHARE_ROLE = Qt.ItemDataRole.UserRole
-"""How far a job is, 0 to 1; None where it is not known."""
 _NEAR_THE_END = 4
 """Pixels from its end within which a log follows what is added."""
 
@@ -370,40 +364,3 @@ class _ActionButton(QPushButton):
     def _follow(self) -> None:
         self.setEnabled(self._action.isEnabled())
         self.setIcon(self._action.icon())
-
-
-class ShareDelegate(QStyledItemDelegate):
-    """A share as a bar with the percent beside it; nothing where it is not known."""
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        share = index.data(SHARE_ROLE)
-        self.initStyleOption(option, index)
-        text, option.text = option.text, ""
-        style = option.widget.style()
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
-        if share is None:
-            return
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-        role = QPalette.ColorRole.HighlightedText if chosen else QPalette.ColorRole.Text
-        ink = option.palette.color(role)
-        ground = option.palette.color(
-            QPalette.ColorRole.Highlight if chosen else QPalette.ColorRole.Base
-        )
-        accent = readable_on(option.palette.color(QPalette.ColorRole.Accent), ground, 3.0)
-        inner = option.rect.adjusted(6, 0, -6, 0)
-        width = option.fontMetrics.horizontalAdvance("100 %")
-        words = QRect(inner.right() - width, inner.top(), width + 1, inner.height())
-        bar = QRect(inner.left(), inner.center().y() - 4, inner.width() - width - 6, 9)
-        painter.save()
-        painter.setPen(ink)
-        painter.setFont(option.font)
-        painter.drawText(words, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
-        if bar.width() >= 8:
-            edge = QColor(ink)
-            edge.setAlpha(140)
-            painter.setPen(edge)
-            painter.drawRect(bar)
-            filled = bar.adjusted(1, 1, 0, 0)
-            filled.setWidth(round((bar.width() - 1) * min(max(share, 0.0), 1.0)))
-            painter.fillRect(filled, ink if chosen else accent)
-        painter.restore()

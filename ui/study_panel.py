@@ -13,20 +13,15 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
-    QRect,
-    QSize,
     Qt,
     Signal,
 )
 from PySide6.QtGui import (
-    QColor,
     QContextMenuEvent,
     QFont,
     QFontMetrics,
     QIcon,
     QKeyEvent,
-    QPainter,
-    QPalette,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -36,22 +31,17 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QSizePolicy,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTreeView,
     QVBoxLayout,
     QWidget,
 )
 
-from ui.appearance import readable_on
 from ui.icons import icon
+from ui.share_delegate import SHARE_ROLE, ShareDelegate
 
 NAME, SUBJECT, LENGTH, LABELLED, SIGNED = range(5)
 ID_ROLE = Qt.ItemDataRole.UserRole
 """Id of a recording; None for the line of a subject."""
-SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
-"""Share that is labelled, 0 to 1."""
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -137,7 +127,7 @@ class StudyPanel(QWidget):
         self.tree.setAccessibleName(self.tr("Recordings"))
         self.tree.setToolTip("")
         self.tree.setModel(self.model)
-        self.tree.setItemDelegateForColumn(LABELLED, _ShareDelegate(self.tree))
+        self.tree.setItemDelegateForColumn(LABELLED, ShareDelegate(self.tree))
         self.tree.setUniformRowHeights(True)
         self.tree.setAllColumnsShowFocus(True)
         self.tree.setIndentation(14)
@@ -637,47 +627,6 @@ class _Tree(QTreeView):
             index, place = self.indexAt(event.pos()), event.globalPos()
         if index.isValid():
             self.menu_requested.emit(index, place)
-
-
-class _ShareDelegate(QStyledItemDelegate):
-    """A share as a small bar with the percent beside it."""
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        share = index.data(SHARE_ROLE)
-        self.initStyleOption(option, index)
-        text, option.text = option.text, ""
-        style = option.widget.style()
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
-        if share is None:
-            return
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-        role = QPalette.ColorRole.HighlightedText if chosen else QPalette.ColorRole.Text
-        ink = option.palette.color(role)
-        ground = option.palette.color(
-            QPalette.ColorRole.Highlight if chosen else QPalette.ColorRole.Base
-        )
-        inner = option.rect.adjusted(4, 0, -4, 0)
-        width = option.fontMetrics.horizontalAdvance("100 %")
-        words = QRect(inner.right() - width, inner.top(), width + 1, inner.height())
-        bar = QRect(inner.left(), inner.center().y() - 3, inner.width() - width - 6, 7)
-        painter.save()
-        painter.setPen(ink)
-        painter.setFont(option.font)
-        painter.drawText(words, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
-        if bar.width() >= 8:
-            edge = QColor(ink)
-            edge.setAlpha(140)
-            painter.setPen(edge)
-            painter.drawRect(bar)
-            filled = bar.adjusted(1, 1, 0, 0)
-            filled.setWidth(round((bar.width() - 1) * min(max(share, 0.0), 1.0)))
-            accent = option.palette.color(QPalette.ColorRole.Accent)
-            painter.fillRect(filled, ink if chosen else readable_on(accent, ground, 3.0))
-        painter.restore()
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        hint = super().sizeHint(option, index)
-        return QSize(hint.width() + 40, hint.height())
 
 
 def duration_text(seconds: float) -> str:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollBar, QVBoxL
 
 from core.colours import OKABE_ITO
 from core.evaluate import predicted_classes
+from core.report import kept_name
 from core.window_store import RecordingWindows
 from ui.epoch_layer import View
 from ui.time_plot import clock_text
@@ -167,12 +168,8 @@ class SubsetLane(WindowLane):
         """The subset of a row in the fewest words, as the report has it."""
         assert self._windows is not None
         modalities, kept = self._windows.modalities, self._windows.subsets.kept[row]
-        removed = [name for k, name in enumerate(modalities) if k not in kept]
-        if not removed:
-            return self.tr("all")
-        if len(removed) == 1 and len(modalities) > 2:
-            return self.tr("without {name}").format(name=removed[0])
-        return " + ".join(modalities[k] for k in kept)
+        names = [modalities[k] for k in kept]
+        return kept_name(names, modalities, self.tr("all"), self.tr("without {name}"))
 
     # -- rows
 

@@ -26,6 +26,7 @@ from core.study_runs import (
     create_run,
     delete_run,
     export_model,
+    find_model,
     import_model,
     recover_runs,
     rename_run,
@@ -44,8 +45,6 @@ from ui.train_plan_table import PlanRow, PlanView
 from ui.train_setup import TrainRecording, TrainRequest
 from ui.training_page import TrainingPage
 
-THREADS = max(1, (os.cpu_count() or 1) - 1)
-"""That torch may use beside a window, as `core.device.window_threads`, which needs torch."""
 PLAN_AFTER_MS = 200
 """Settings rest for so long before they are planned anew."""
 FIT = ("pretrain", "finetune", "predict", "robustness")
@@ -92,6 +91,10 @@ class TrainingCommands(Commands):
         self._listing = LatestJob(self)
         self._listing.succeeded.connect(self._take_rows)
         self._listing.failed.connect(self.failed)
+        self._bringing: tuple[Study, str] | None = None  # into what, and the title
+        self._reading_model = LatestJob(self)
+        self._reading_model.succeeded.connect(self._bring_in)
+        self._reading_model.failed.connect(self.failed)
         self._looking = LatestJob(self)  # which devices there are
         self._looking.succeeded.connect(self._take_devices)
         self._looking.failed.connect(self.failed)
@@ -387,7 +390,7 @@ class TrainingCommands(Commands):
         """The settings of a request, with what a run in the window needs: a core left for it, and
         embeddings to go on with."""
         engine = dict(request.engine)
-        engine.setdefault("threads", THREADS)
+        engine.setdefault("threads", window_threads())
         engine["predict"] = {"keep_embeddings": True, **engine.get("predict", {})}
         return engine
 
@@ -593,10 +596,23 @@ class TrainingCommands(Commands):
         title, given = QInputDialog.getText(
             self._window, self.tr("Import model"), self.tr("Title"), text=Path(place).name
         )
-        if given and self._try(partial(import_model, study, Path(place), title, self._who())):
+        if given:
             self._preferences.note_folder("models", Path(place).parent)
+            self._bringing = study, title
+            self.said.emit(self.tr("Reading the model…"))
+            self._reading_model.start(partial(_read_model, Path(place)))
+
+    def _bring_in(self, place: Path) -> None:
+        """The model is one: put it into the study that was open when it was asked for."""
+        assert self._bringing is not None
+        study, title = self._bringing
+        self._bringing = None
+        if study is not self._session.study:
+            return
+        if self._try(partial(import_model, study, place, title, self._who())):
             self._predicting.refresh_runs()
             self._note_change()
+            self.said.emit(self.tr("{title} was brought in.").format(title=title))
 
     def compare(self, names: list[str]) -> None:
         """Show runs side by side."""
@@ -678,7 +694,10 @@ class TrainingCommands(Commands):
     def shut_down(self) -> None:
         """Stop the queue and what else runs; what was finished is kept."""
         self._plan_soon.stop()
-        for job in (self._planning, self._estimating, self._listing, self._looking):
+        for job in (
+            *(self._planning, self._estimating, self._listing),
+            *(self._looking, self._reading_model),
+        ):
             job.shut_down()
         self._queue.shut_down()
         if self._pages.is_made:
@@ -779,8 +798,18 @@ def estimate_text(stages: Mapping[str, float]) -> str:
     ).format(time=rough_duration_text(total), parts=", ".join(parts))
 
 
+def window_threads() -> int:
+    """Threads for torch beside a window: one core is left for drawing, at least one is taken."""
+    return max(1, (os.cpu_count() or 1) - 1)
+
+
 def _but_steps(engine: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in engine.items() if key != "steps"}
+
+
+def _read_model(source: Path, context: RunContext) -> Path:
+    del context
+    return find_model(source)
 
 
 def _devices(context: RunContext) -> tuple[str, tuple[str, ...]]:

@@ -519,6 +519,7 @@ def training_part(night: Path, folder: Path) -> list[Figure]:
     from ui.main_window import MainWindow
     from ui.preferences import PreferenceStore
     from ui.session import Session
+    from ui.training_commands import window_threads
 
     made = study_of(night, folder / "study")
     app = QApplication([])
@@ -539,9 +540,7 @@ def training_part(night: Path, folder: Path) -> list[Figure]:
     alone.watch(WATCHED_S)
     rows = alone.rows("ui_timer_late_scrolling", has_aim=False)
     for name, settings in TRAININGS.items():
-        # As `core.device.window_threads`, but torch is to be loaded by the job, as in the program.
-        threads = max(1, (os.cpu_count() or 1) - 1)
-        document = night_document(night) | settings | {"threads": threads}
+        document = night_document(night) | settings | {"threads": window_threads()}
         document["pretrain"] = {"epochs": 1000, "patience": None}
         batches = Batches()
         work = training(make_config(document), night.parent, folder / name, batches)

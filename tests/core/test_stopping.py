@@ -6,12 +6,13 @@ import copy
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core import opponents, pipeline
+from core import opponents, pipeline, summary
 from core.checkpoint import load_tensors
 from core.config import load_run_file
 from core.pipeline import run_study, start_report
@@ -165,3 +166,55 @@ def test_every_stage_looks_in_small_steps(
     assert looks(r"fold \d: fine-tuning \(supervised\)") >= folds * draws
     assert looks(r"final fit: fine-tuning") >= 5
     assert report["evaluation"]["macro_f1"] is not None
+
+
+def test_scoring_looks_before_each_figure_and_each_subset(
+    small_study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = Watcher()
+    looks_at_figure: list[int] = []
+    looks_at_subsets: list[int] = []
+    score, robustness_report = summary.score, summary.robustness_report
+
+    def noted_score(*arguments: Any, **options: Any) -> Any:
+        looks_at_figure.append(watcher.looks)
+        return score(*arguments, **options)
+
+    def noted_report(*arguments: Any, **options: Any) -> Any:
+        before = watcher.looks
+        part = robustness_report(*arguments, **options)
+        looks_at_subsets.append(watcher.looks - before)
+        return part
+
+    monkeypatch.setattr(summary, "score", noted_score)
+    monkeypatch.setattr(summary, "robustness_report", noted_report)
+    options = (
+        'evaluate.opponents=["majority", "random_forest"]',
+        "evaluate.budgets=[0.3, 1.0]",
+        "evaluate.budget_seeds=1",
+        "robustness.dedicated=true",
+    )
+    carry_out(small_study, tmp_path / "out", watcher, options)
+    models, budgets = 3, 2
+    dedicated = 2 * 2  # of each modality alone, ours and the forest
+    assert len(looks_at_figure) == models * (1 + budgets) + dedicated
+    assert all(a < b for a, b in pairwise(looks_at_figure))
+    assert looks_at_subsets == [3]
+
+
+def test_a_run_can_be_stopped_between_two_figures(
+    small_study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = Watcher()
+    score, scored = summary.score, []
+
+    def stop_after_two(*arguments: Any, **options: Any) -> Any:
+        scored.append(True)
+        if len(scored) == 2:
+            watcher.stop_at = watcher.looks + 1
+        return score(*arguments, **options)
+
+    monkeypatch.setattr(summary, "score", stop_after_two)
+    with pytest.raises(Cancelled):
+        carry_out(small_study, tmp_path / "out", watcher, QUICK)
+    assert len(scored) == 2

@@ -19,6 +19,7 @@ from core.study_runs import (
     create_run,
     delete_run,
     export_model,
+    find_model,
     import_model,
     read_run,
     recover_runs,
@@ -260,8 +261,8 @@ def test_a_model_goes_out_and_comes_in_as_it_was(study: Study, tmp_path: Path) -
     for name in MODEL_FILES:
         assert (brought.model / name).read_bytes() == (run.model / name).read_bytes()
     assert audit(study)[0][:2] == ("AB", "model brought in")
-    # A run's folder will do for its model.
-    assert import_model(study, run.folder, "The same").has_model
+    assert find_model(run.model) == run.model
+    assert find_model(run.folder) == run.model, "a run's folder will do for its model"
 
 
 def test_a_model_is_not_written_over_another_without_being_told(
@@ -277,16 +278,15 @@ def test_a_model_is_not_written_over_another_without_being_told(
     assert json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
 
 
-def test_what_is_no_model_is_not_brought_in(study: Study, tmp_path: Path) -> None:
+def test_what_is_no_model_is_not_found(study: Study, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        import_model(study, tmp_path, "nothing")
+        find_model(tmp_path)
     (run,) = runs_of(study.folder)
     export_model(run, tmp_path / "half")
     weights = tmp_path / "half" / "weights.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
     with pytest.raises(ModelError, match="weights"):
-        import_model(study, tmp_path / "half", "half")
-    assert titles(study) == ["First run"]
+        find_model(tmp_path / "half")
 
 
 def test_a_run_without_a_model_has_none_to_give(study: Study, tmp_path: Path) -> None:

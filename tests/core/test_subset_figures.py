@@ -243,6 +243,20 @@ def test_the_answer_names_what_can_be_lost_and_what_costs_most() -> None:
     assert path.endswith("m0 is left.")
 
 
+def test_where_any_sensor_can_be_lost_none_is_said_to_cost_most() -> None:
+    windows = make_all()
+    probabilities = windows.subsets.probabilities.copy()
+    probabilities[:4] = probabilities[0]  # all three, and any two of them, say the same
+    figures = subset_figures(
+        replace(windows, subsets=replace(windows.subsets, probabilities=probabilities)),
+        RunContext(),
+    )
+    answer = answer_sentence(figures)
+    assert answer.startswith("You can lose ")
+    assert answer.endswith("; losing a single one costs nothing, whichever it is.")
+    assert "costs most" not in answer
+
+
 def test_where_every_sensor_counts_the_answer_does_not_offer_one() -> None:
     figures = subset_figures(make_all(2, (1.0, 1.1)), RunContext())
     assert answer_sentence(figures).startswith("Every sensor counts: losing m0 costs least, ")

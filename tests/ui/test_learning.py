@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -963,6 +964,52 @@ def test_a_model_that_was_brought_in_scores_and_is_never_called_a_test(
     assert told == []
 
 
+def test_a_model_is_looked_at_in_the_background_and_then_brought_in(
+    qtbot, window: MainWindow, tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    from core.study_runs import export_model
+    from ui import training_commands
+
+    find_model, read_in = training_commands.find_model, []
+
+    def noted(source: Path) -> Path:
+        read_in.append(threading.current_thread() is threading.main_thread())
+        return find_model(source)
+
+    monkeypatch.setattr(training_commands, "find_model", noted)
+    (run,) = window.predicting.runs
+    place = export_model(run, tmp_path / "given")
+    choose = "ui.training_commands.QFileDialog.getExistingDirectory"
+    monkeypatch.setattr(choose, lambda *_: str(place))
+    monkeypatch.setattr(
+        "ui.training_commands.QInputDialog.getText", lambda *_, **__: ("From elsewhere", True)
+    )
+    training = window.learning.trains
+    training.import_model()
+    qtbot.waitUntil(lambda: len(window.predicting.runs) == 2, timeout=LONG)
+    assert read_in == [False]
+    assert {one.title for one in window.predicting.runs} == {run.title, "From elsewhere"}
+    assert told == []
+    # What is no model is said, and nothing is made of it.
+    monkeypatch.setattr(choose, lambda *_: str(tmp_path))
+    training.import_model()
+    qtbot.waitUntil(lambda: len(told) == 1, timeout=LONG)
+    assert str(tmp_path) in told[0]
+    assert len(runs_of(window._session.study.folder)) == 2
+
+
+def test_suggestions_go_through_one_recording_after_the_other(qtbot, window: MainWindow) -> None:
+    window.learning.lists.suggest()
+    panel = window.learning.windows.windows
+    qtbot.waitUntil(lambda: len(panel.rows) == 10, timeout=LONG)
+    names = [entry.name for entry in window._session.recordings]
+    places = [(names.index(row.recording), row.start_s) for row in panel.rows]
+    assert len({place for place, _ in places}) > 1
+    assert places == sorted(places)
+
+
 def test_old_results_without_windows_are_shown_as_before(
     qtbot, make_window, finished_run, tmp_path: Path, told: list[str]
 ) -> None:
@@ -1000,3 +1047,95 @@ def test_labels_of_the_runs_rater_may_be_gone(qtbot, open_study, study_copy: Pat
     assert "Scores stand on" not in sensors.basis.text()
     window.learning.lists.suggest()
     qtbot.waitUntil(lambda: len(window.learning.windows.windows.rows) == 10, timeout=LONG)
+
+
+# ---------------------------------------------------------------- unusual studies
+
+
+def test_a_subject_renamed_after_training_is_still_one_the_model_had_not_seen(
+    qtbot, window: MainWindow, told: list[str]
+) -> None:
+    session = window._session
+    assert window.predicting.figures.is_test
+    window.registry.action("page.sensors").trigger()
+    sensors = window.learning.sensors
+    qtbot.waitUntil(lambda: "5 people" in sensors.basis.text(), timeout=LONG)
+    before = sensors.basis.text()
+    entry = session.recordings[0]
+    session.change_study(lambda study: study.rename_subject(entry.id, "somebody", "AB"))
+    qtbot.waitUntil(lambda: session.recordings[0].subject == "somebody", timeout=10_000)
+    assert window.predicting.figures.is_test
+    window.predicting.forget_everything()
+    window.predicting.want_everything()
+    qtbot.waitUntil(lambda: window.predicting.everything is not None, timeout=LONG)
+    assert sensors.basis.text() == before
+    # Whoever was locked under the old name is shown, so that the lock can be taken off.
+    window.registry.action("page.train").trigger()
+    draft = window.learning.training.setup.draft
+    draft.set_values({"evaluate.test_subjects": [entry.subject]})
+    qtbot.waitUntil(lambda: bool(window.learning.training.setup.problem()), timeout=LONG)
+    assert entry.subject in window.learning.training.setup.problem()
+    assert told == []
+
+
+TWELVE = [f"m{number:02d}" for number in range(12)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["context head", "overlapping windows", "twelve modalities"])
+def test_unusual_studies_are_learnt_and_answered(
+    qtbot, open_study, small_study, tmp_path: Path, told: list[str], kind: str
+) -> None:
+    from core.progress import RunContext
+    from core.study import Study
+    from core.study_creation import create_study
+    from core.study_plan import plan_from_run_file
+    from core.study_runs import create_run
+    from core.train_run import train
+
+    document = small_study.document
+    if kind == "context head":
+        document["finetune"] = {"context_windows": 2}
+    elif kind == "overlapping windows":
+        document["windows"]["hop_s"] = 0.5
+    else:
+        document["modalities"] = [
+            {"name": name, "kind": "acc", "rate_hz": 20, "channels": [name]} for name in TWELVE
+        ]
+        for person in range(1, 6):
+            rng = np.random.default_rng(person)
+            walks = small_study.signals(person)["activity"] == "walk"
+            columns = {name: rng.normal(size=len(walks)) * (1 + 2 * walks) for name in TWELVE}
+            small_study.write(f"s{person}", person, ax=None, ay=None, gx=None, **columns)
+    small_study.write_run_file()
+    folder = tmp_path / "unusual"
+    plan = plan_from_run_file(small_study.run_file, folder, context=RunContext())
+    scheme = replace(plan.scheme, epoch_s=2.0)
+    create_study(replace(plan, scheme=scheme, rater=RATER), RunContext())
+    study = Study.open(folder)
+    engine = {**study.settings.engine, "threads": 1, "predict": {"keep_embeddings": True}}
+    assert train(create_run(study, "Run", engine, [RATER]), RunContext()).state == "finished"
+    study.close()
+
+    window = open_study(folder)
+    windows = window.predicting.windows
+    assert len(windows.starts_s) == (117 if kind == "overlapping windows" else 30)
+    count = len(windows.modalities)
+    assert count == (12 if kind == "twelve modalities" else 2)
+    switches = window.page.switches.switches
+    off = (0, 1, 3) if count == 12 else (0,)
+    for number in off:
+        switches[number].click()
+    kept = tuple(number for number in range(count) if number not in off)
+    qtbot.waitUntil(lambda: window.predicting.view.kept == kept, timeout=LONG)
+    assert np.isfinite(window.predicting.view.probabilities).all()
+    window.registry.action("page.sensors").trigger()
+    sensors = window.learning.sensors
+    qtbot.waitUntil(lambda: "labelled windows of 5 people" in sensors.basis.text(), timeout=LONG)
+    window.learning.lists.suggest()
+    listed = window.learning.windows.windows
+    qtbot.waitUntil(lambda: len(listed.rows) == 10, timeout=LONG)
+    spans = [(row.recording, row.start_s) for row in listed.rows]
+    for (name, start), (other, later) in pairwise(spans):
+        assert name != other or later - start >= 2.0  # no two share time
+    assert told == []
