@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 
 
@@ -10,9 +11,25 @@ def main() -> int:
     """Run the command line; the console script exits with what this returns."""
     # First, so that a packed binary's child processes do not start the program again.
     multiprocessing.freeze_support()
+    give_missing_streams()
+    from crossl_app.crash_log import command_of, watching
+
+    arguments = sys.argv[1:]
+    command = command_of(arguments)
     from crossl_app.cli import run
 
-    return run(sys.argv[1:])
+    if command is None:
+        return run(arguments)
+    with watching(command):
+        return run(arguments)
+
+
+def give_missing_streams() -> None:
+    """A program without a console has no stdout and stderr; what it prints goes to nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the end)
+            setattr(sys, name, nowhere)
 
 
 if __name__ == "__main__":

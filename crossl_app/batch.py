@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -28,6 +26,7 @@ from core.run_folder import OURS, RunFolder
 from core.run_log import log, logging_to
 from crossl_app.exit_status import FAILED, INTERRUPTED, OK, SOME_FAILED, WRONG_COMMAND
 from crossl_app.progress_lines import ProgressLines
+from crossl_app.stop_signals import asked_to_end
 
 
 @dataclass(frozen=True)
@@ -200,25 +199,7 @@ def _say(message: str, level: int = logging.ERROR) -> None:
 
 @contextlib.contextmanager
 def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT or SIGTERM sets; a second signal ends the program at once."""
+    """An event that is set when a signal asks the program to end; a second one ends it at once."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    with asked_to_end(lambda number: stop.set()):
         yield stop
-        return
-    names = (signal.SIGINT, signal.SIGTERM)
-    before = {name: signal.getsignal(name) for name in names}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        del frame
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for name in names:
-        signal.signal(name, handle)
-    try:
-        yield stop
-    finally:
-        for name in names:
-            signal.signal(name, before[name])

@@ -23,9 +23,12 @@ examples:
   crossl-app --convert-labels hypnogram.edf stages.csv --map aasm_from_rk
                                                       labels in another format
   crossl-app --simulate-night night.edf --hours 8     write a simulated night
+  crossl-app --doctor                                 does the program work on this machine?
+  crossl-app --selftest                               does it come to the right figures?
 
-exit status: 0 all well; 2 the command or run file is wrong; 3 some recordings failed, the others
-were finished; 4 nothing could be done; 130 interrupted, what was finished is kept
+exit status: 0 all well; 1 --doctor or --selftest found a fault; 2 the command or run file is
+wrong; 3 some recordings failed, the others were finished; 4 nothing could be done; 130 interrupted,
+what was finished is kept
 """
 
 
@@ -84,6 +87,21 @@ def make_parser() -> argparse.ArgumentParser:
         metavar=("IN", "OUT"),
         help="labels or predictions in another format: EDF+, CSV, BIDS, NSRR, Luna, epochs",
     )
+    checks = parser.add_argument_group("this installation")
+    checks.add_argument(
+        "--doctor",
+        action="store_true",
+        help="look at versions, machine, GPU, libraries, folders, files, training and window, and "
+        "say what does not work; with --json for programs",
+    )
+    checks.add_argument(
+        "--selftest",
+        action="store_true",
+        help="run the sample study in small and compare its figures with those stored with the "
+        "program (half a minute); further options: crossl-app --selftest --help",
+    )
+    # The doctor starts the program once more with this, for the part that Qt may end.
+    checks.add_argument("--doctor-qt", metavar="FILE", help=argparse.SUPPRESS)
     night = parser.add_argument_group("simulated data")
     night.add_argument(
         "--simulate-night",
@@ -201,12 +219,33 @@ def _convert_labels(arguments: Sequence[str]) -> int:
     return convert_labels(arguments, prog="crossl-app --convert-labels")
 
 
+def _doctor(arguments: Sequence[str]) -> int:
+    from crossl_app.doctor_command import main as doctor
+
+    return doctor(arguments, prog="crossl-app --doctor")
+
+
+def _doctor_qt(arguments: Sequence[str]) -> int:
+    from crossl_app.doctor_command import qt_child
+
+    return qt_child(arguments)
+
+
+def _selftest(arguments: Sequence[str]) -> int:
+    from crossl_app.selftest_command import main as selftest
+
+    return selftest(arguments, prog="crossl-app --selftest")
+
+
 # Commands with options of their own.
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "--simulate-night": _simulate,
     "--inspect": _inspect,
     "--deidentify": _deidentify,
     "--convert-labels": _convert_labels,
+    "--doctor": _doctor,
+    "--doctor-qt": _doctor_qt,
+    "--selftest": _selftest,
 }
 
 

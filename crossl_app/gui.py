@@ -1,21 +1,35 @@
-"""The window's application object: name, icon, what happens to unexpected errors, event loop."""
+"""The window's application object: name, icon, what happens to unexpected errors, signals and
+crashes, event loop."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import socket
 import sys
 import threading
-from importlib.resources import files
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QIcon, QPixmap
+if sys.platform == "win32":
+    # There torch cannot load its libraries any more once Qt has loaded its own (pytorch #169429).
+    # Everywhere else it comes later, since it takes longer than all of the window.
+    import torch  # noqa: F401
+from PySide6.QtCore import QObject, QSocketNotifier, Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from core.version import __version__
+from crossl_app import crash_log
+from crossl_app.stop_signals import asked_to_end
+from ui.app_icon import app_icon
 from ui.appearance import Appearance
+from ui.closing import Closing
+from ui.ended_note import crash_box, killed_text
+from ui.file_open import FileOpener
 from ui.main_window import MainWindow
-from ui.messages import show_error
+from ui.messages import keep_reports_with, show_error
 from ui.preferences import PreferenceStore
 from ui.session import Session
 
@@ -69,28 +83,81 @@ def make_application(argv: list[str]) -> QApplication:
     return application
 
 
-def app_icon() -> QIcon:
-    """The program's own drawing, at several sizes."""
-    drawing = (files("resources") / "icons" / "crossl-app.svg").read_bytes()
-    picture = QPixmap()
-    picture.loadFromData(drawing, "SVG")
-    return QIcon(picture)
+class StopSignals(QObject):
+    """Brings signals that ask the program to end into the event loop, which wakes up for them."""
+
+    arrived = Signal(int)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._number = 0
+
+    @contextlib.contextmanager
+    def heeded(self) -> Iterator[None]:
+        """As long as the block lasts."""
+        # Python calls handlers only when it has the word, and Qt waits without giving it: but the
+        # signal itself writes a byte, which wakes Qt up.
+        reads, writes = socket.socketpair()
+        with reads, writes:
+            reads.setblocking(False)
+            writes.setblocking(False)
+            notifier = QSocketNotifier(reads.fileno(), QSocketNotifier.Type.Read, self)
+            notifier.activated.connect(lambda: self._on_byte(reads))
+            before = signal.set_wakeup_fd(writes.fileno(), warn_on_full_buffer=False)
+            try:
+                # Qt waits for threads without Python, too.
+                with asked_to_end(self._note, hard=True):
+                    yield
+            finally:
+                signal.set_wakeup_fd(before)
+                notifier.setEnabled(False)
+                notifier.deleteLater()
+
+    def _note(self, number: int) -> None:
+        self._number = self._number or number
+
+    def _on_byte(self, reads: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError):
+            reads.recv(4096)
+        if self._number:
+            self.arrived.emit(self._number)
 
 
 def run_gui(argv: list[str]) -> int:
     """Open the window, with the first of the named files or folders in it; returns the exit
-    status when it has been closed."""
+    status when it has been closed: 0, or 128 and the number of the signal that closed it."""
     application = make_application(["crossl-app", *argv])
     errors = UnexpectedErrors()
+    keep_reports_with(crash_log.note)
     preferences = PreferenceStore()
     appearance = Appearance(application)
     appearance.apply(preferences.value)
     session = Session()
     window = MainWindow(session, preferences, appearance)
+    opener = FileOpener(application)
+    opener.asked.connect(window.commands.take_dropped)
+    closing = Closing(application, window, session.labelling)
+    signals = StopSignals(window)
+    signals.arrived.connect(lambda number: closing.end(128 + number))
     window.show()
     if argv:
         window.commands.take_dropped([Path(name).absolute() for name in argv])
+    say_how_it_ended(window)
     try:
-        return application.exec()
+        with signals.heeded():
+            return application.exec()
     finally:
+        keep_reports_with(None)
         errors.remove()
+
+
+def say_how_it_ended(window: MainWindow) -> None:
+    """What became of programs that did not end well, once: a box for a crash, else a line."""
+    ended = crash_log.take_ended()
+    crashes = [one for one in ended if one.how == "crash"]
+    if crashes:
+        last = crashes[0]
+        was_window = last.command == "window"
+        crash_box(was_window, last.when, last.path, last.report(), len(crashes), window).show()
+    elif any(one.command == "window" for one in ended):
+        window.status.say(killed_text())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QWidget
 
-from core.version import __version__
+from ui.about_dialog import AboutDialog
 from ui.actions import ActionRegistry
 from ui.command_palette import CommandPalette
 from ui.commands import Commands
@@ -84,14 +84,5 @@ class HelpCommands(Commands):
         palette.open()
 
     def show_about(self) -> None:
-        """Name, version, and what it is for."""
-        box = QMessageBox(self._window)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setWindowTitle(self.tr("About crossl-app"))
-        box.setText(
-            self.tr(
-                "crossl-app {version}\n\nSelf-supervised learning (CroSSL) on multimodal "
-                "biomedical time series.\n\nFor research, not for diagnosis."
-            ).format(version=__version__)
-        )
-        box.open()
+        """What the program is, which build, and the licences of its parts."""
+        AboutDialog(self._window).open()

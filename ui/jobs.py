@@ -10,11 +10,13 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal
+from shiboken6 import isValid
 
 from core.progress import Cancelled, Progress, RunContext
 
@@ -56,6 +58,10 @@ class Job(QThread):
         """Ask the work to end; it does so at its next step."""
         self._stop.set()
 
+    def start(self, *arguments: QThread.Priority) -> None:
+        _jobs.add(self)
+        super().start(*arguments)
+
     def run(self) -> None:
         context = RunContext(report=self._report, should_stop=self._stop.is_set)
         try:
@@ -77,6 +83,25 @@ class Job(QThread):
         if told or now - self._reported >= REPORT_EVERY_S:
             self._reported = now
             self.progressed.emit(progress)
+
+
+_jobs: weakref.WeakSet[Job] = weakref.WeakSet()  # all that were started and are still there
+
+
+def stop_all() -> None:
+    """Ask every job to end, whoever has started it; before the program ends without questions."""
+    for job in _running():
+        job.stop()
+
+
+def wait_for_all() -> None:
+    """Wait until no thread of a job runs."""
+    for job in _running():
+        job.wait()
+
+
+def _running() -> list[Job]:
+    return [job for job in list(_jobs) if isValid(job) and job.isRunning()]
 
 
 _giving_way_lock = threading.Lock()

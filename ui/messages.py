@@ -7,19 +7,19 @@ import platform
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
-from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from core.errors import CrosslError
+from core.program_path import program_path
 from core.version import __version__
 
 _LIBRARIES = ("PySide6-Essentials", "pyqtgraph", "numpy", "torch", "duckdb", "pyedflib")
-_PROGRAM = ("crossl_app", "core", "ui", "resources")
 _HIDDEN = "…"
 # Words that Python, numpy, torch and Qt use in messages. All others must stand in the program text
 # of the traceback to be shown: a name, a code or a path from a file does not.
@@ -53,8 +53,16 @@ _ENDING = re.compile(rf"\.(?:{_KINDS}|gz)(?:\.gz)?$", re.IGNORECASE)
 _TOKEN = re.compile(rf"<path>(?:\.\w+)*|\.(?:{_KINDS})(?:\.gz)?\b|\w+|\W", re.IGNORECASE)
 
 
+_keep: list[Callable[[str], Path | None]] = []  # what keeps reports, where anything does
+
+
 def _tr(text: str) -> str:
     return QCoreApplication.translate("messages", text)
+
+
+def keep_reports_with(keep: Callable[[str], Path | None] | None) -> None:
+    """Hand every report of a mistake to `keep`, which says where it put it; None: to nobody."""
+    _keep[:] = [keep] if keep is not None else []
 
 
 def show_error(error: BaseException, parent: QWidget | None = None) -> QMessageBox:
@@ -84,12 +92,14 @@ def bug_box(error: BaseException) -> QMessageBox:
         "crossl-app",
         _tr("Something went wrong inside crossl-app. Your recordings were not changed."),
     )
-    box.setInformativeText(
-        _tr(
-            "Please send the report to the developers: press Copy, and paste it into a message. "
-            "It holds no patient data: names, paths and values are left out."
-        )
+    advice = _tr(
+        "Please send the report to the developers: press Copy, and paste it into a message. "
+        "It holds no patient data: names, paths and values are left out."
     )
+    kept_in = _keep[0](text) if _keep else None
+    if kept_in is not None:
+        advice += "\n\n" + _tr("It is also kept in {path}").format(path=kept_in)
+    box.setInformativeText(advice)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setDetailedText(text)
     box.setStandardButtons(QMessageBox.StandardButton.Close)
@@ -152,7 +162,7 @@ def _one_error(error: BaseException) -> Iterator[str]:
         yield "Traceback (most recent call last):"
     text = []
     for frame in frames:
-        yield f'  File "{_program_path(frame.filename)}", line {frame.lineno}, in {frame.name}'
+        yield f'  File "{program_path(frame.filename)}", line {frame.lineno}, in {frame.name}'
         if frame.line:
             yield f"    {frame.line}"
         text += _statement(frame)
@@ -209,21 +219,3 @@ def clean_text(message: str, words: frozenset[str] = frozenset()) -> str:
 def _hidden_path(path: str) -> str:
     found = _ENDING.search(path.rstrip(".:"))
     return f"<path>{found.group() if found else ''}"
-
-
-def _program_path(filename: str) -> str:
-    """Where a program file lies, from its package on; what lies before names the user's folder."""
-    if filename.startswith("<"):
-        return filename
-    path: PurePath = PureWindowsPath(filename) if "\\" in filename else PurePosixPath(filename)
-    parts = path.parts
-    for mark in ("site-packages", "dist-packages"):
-        if mark in parts:
-            return "/".join(parts[parts.index(mark) + 1 :])
-    for place in range(len(parts) - 1, -1, -1):
-        if parts[place] in _PROGRAM:
-            return "/".join(parts[place:])
-    for place in range(len(parts) - 1, -1, -1):
-        if re.fullmatch(r"[Pp]ython[\d.]*|[Ll]ib", parts[place]):
-            return "/".join(parts[place:])
-    return path.name
