@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --no-input --disable-pip-version-check $(PIP_ARGS)
 DEMO_OUTPUT ?= build/demo
 
-.PHONY: help demo test quick lint bench bench-ui screenshots clean
+.PHONY: help demo test quick lint bench bench-ui screenshots binary check-binary installer test-installer clean
 
 help:
 	@echo "make demo    set up .venv and run the sample study (about 5 minutes after installing)"
@@ -26,6 +26,10 @@ help:
 	@echo "make bench   print the table of speed and memory, write build/bench.json"
 	@echo "make bench-ui  the same for the window, into build/bench-ui.json"
 	@echo "make screenshots  draw every page of the window anew, for README and help"
+	@echo "make binary  build dist/crossl-app, the program without Python (about 4 minutes)"
+	@echo "make check-binary  --doctor and --selftest of that binary"
+	@echo "make installer  binary, packed as .deb and .tar.xz on Linux"
+	@echo "make test-installer  the .deb on a bare Debian root; needs root, debootstrap, Xvfb, xdotool"
 	@echo "make clean   remove .venv and everything that was built"
 
 # The install is editable: changed sources need no new install, a changed pyproject.toml does.
@@ -69,6 +73,30 @@ bench-ui: $(VENV)/.installed-test
 screenshots: $(VENV)/.installed-test
 	@bash .ci/qt_libraries.sh "$(BIN)/python"
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -P tests/screenshots.py
+
+$(VENV)/.installed-build: $(VENV)/.installed pyproject.toml
+	$(PIP_INSTALL) -e ".[build]"
+	@touch $@
+
+binary: $(VENV)/.installed-build
+	@bash .ci/qt_libraries.sh "$(BIN)/python"
+	QT_QPA_PLATFORM=offscreen $(BIN)/pyinstaller --noconfirm --log-level WARN --workpath build/pyinstaller build_installer.spec
+
+# Built anew only where there is none: after a change of the sources, `make binary`.
+dist/crossl-app:
+	$(MAKE) --no-print-directory binary
+
+check-binary: dist/crossl-app
+	dist/crossl-app/crossl-app --doctor
+	dist/crossl-app/crossl-app --selftest
+
+installer: binary
+	bash .ci/packing_tools.sh
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -P installer/linux_packages.py dist/crossl-app dist
+
+# The report of the source install is made anew: the binary's has to equal it.
+test-installer: demo
+	bash installer/test_bare_system.sh dist/crossl-app_*.deb "$(DEMO_OUTPUT)/report.json" build/bare-system
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

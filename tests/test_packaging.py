@@ -25,7 +25,15 @@ from core.version import __version__
 
 PACKAGES = {"crossl_app", "core", "ui", "resources"}
 TOP_LEVEL = PACKAGES | {"tests", "pyproject.toml", "build_installer.spec"}
-USUAL_FILES = {"README.md", "LICENSE", "CHANGELOG.md", "ARCHITECTURE.md", "Makefile", "docs"}
+USUAL_FILES = {
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "ARCHITECTURE.md",
+    "Makefile",
+    "docs",
+    "installer",
+}
 
 
 def repository_files(repository: Path) -> list[str]:
