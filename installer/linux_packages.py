@@ -2,7 +2,7 @@
 
     python -P installer/linux_packages.py dist/crossl-app dist
 
-Needs dpkg-dev and xz. Files are linked, not copied, so that no second copy of the folder is made.
+Needs dpkg, binutils and xz. Files are linked, not copied, since the folder is large.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,12 +28,14 @@ import icons  # noqa: E402
 from core.version import __version__  # noqa: E402
 
 OPENED_WHILE_RUNNING = (
-    # Qt opens these by name, or a desktop without them has no window; `dpkg-shlibdeps` sees only
-    # what is linked.
+    # Qt opens these by name, or a desktop without them has no window; what is linked is
+    # found by itself.
     *("libegl1", "libgl1", "libdbus-1-3", "libxcb-cursor0", "libxkbcommon-x11-0"),
     # Without any font there is no text.
     "fonts-dejavu-core | fonts-liberation | fonts-noto-core",
 )
+OPTIONAL_LIBRARIES = {"libcups.so.2"}
+"""Of plugins that simply are not there without them: printing on paper."""
 DESCRIPTION = """\
 label biosignals, learn from them without labels, test sensors
  crossl-app reads EDF, BDF and CSV recordings, lets one label them, pretrains
@@ -89,7 +92,7 @@ def make_deb(
         "Maintainer": "The crossl-app developers",
         "Installed-Size": str(unpacked_bytes(root) // 1024),
         "Depends": ", ".join(depends),
-        "Recommends": "shared-mime-info, desktop-file-utils, hicolor-icon-theme",
+        "Recommends": "shared-mime-info, desktop-file-utils, hicolor-icon-theme, libcups2",
         "Conflicts": other,
         "Replaces": other,
         "Section": "science",
@@ -111,25 +114,33 @@ def make_deb(
 
 
 def linked_packages(bundle: Path) -> list[str]:
-    """Packages with the libraries that the folder links to and does not bring, with versions."""
+    """Packages with the libraries that the folder links to and does not bring.
+
+    Of libc also the version: a program that was built for a newer one does not start. Exits in
+    words where this system has no package with such a library.
+    """
     binaries = [path for path in bundle.rglob("*") if _is_elf(path)]
-    folders = sorted({str(path.parent) for path in binaries})
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "debian").mkdir()
-        (Path(folder) / "debian" / "control").write_text("Source: crossl-app\n\nPackage: x\n")
-        answer = subprocess.run(
-            [
-                *("dpkg-shlibdeps", "-O", "--ignore-missing-info", "--warnings=0"),
-                *(f"-l{one}" for one in folders),
-                *(f"-e{path}" for path in binaries),
-            ],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-            text=True,
+    described = [_answer("objdump", "-p", str(path)) for path in binaries]
+    there = {path.name for path in bundle.rglob("*")}
+    linked = {name for text in described for name in re.findall(r"NEEDED\s+(\S+)", text)}
+    packages, missing = set[str](), []
+    for name in sorted(linked - there - OPTIONAL_LIBRARIES):
+        found = subprocess.run(
+            ["dpkg-query", "--search", f"*/{name}"], capture_output=True, text=True
         ).stdout
-    (line,) = (line for line in answer.splitlines() if line.startswith("shlibs:Depends="))
-    return line.removeprefix("shlibs:Depends=").split(", ")
+        if not found:
+            missing.append(name)
+            continue
+        packages.add(found.split(":")[0])
+    if missing:
+        sys.exit(f"No installed package has {', '.join(missing)}. Install what has them.")
+    versions = {
+        tuple(map(int, version.split(".")))
+        for text in described
+        for version in re.findall(r"\bGLIBC_(\d+\.\d+)\b", text)
+    }
+    newest = ".".join(map(str, max(versions)))
+    return sorted({f"libc6 (>= {newest})", *(packages - {"libc6"})})
 
 
 def make_tar(

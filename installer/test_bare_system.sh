@@ -9,6 +9,7 @@
 # outside. Afterwards it looks for what was left behind. Pictures and logs go to OUT.
 #
 #   SUITE=bookworm   the release;  MIRROR=…   where its packages are, else as on this machine
+#   BATCH_SETTINGS="--set pretrain.epochs=2"   for a quick look; SOURCE.json has to be made with the same
 #   ROOT_FOLDER=…    where the root is made; it is kept there, and removed by the next run
 set -euo pipefail
 
@@ -94,7 +95,7 @@ as_user crossl-app --selftest
 say "crossl-app --batch on the sample study"
 began=$(date +%s.%N)
 as_user sh -c 'cd && crossl-app --batch \
-    /opt/crossl-app/_internal/resources/sample_study/run.json --output results' \
+    /opt/crossl-app/_internal/resources/sample_study/run.json --output results '"${BATCH_SETTINGS:-}" \
     > "$out/batch.log" 2>&1 || { tail -20 "$out/batch.log"; fail "batch mode failed"; }
 echo "$began $(date +%s.%N)" | awk '{printf "%.0f s\n", $2 - $1}'
 cp "$root/home/tester/results/report.json" "$out/report.json"
