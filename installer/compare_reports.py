@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-MAY_DIFFER = {"created", "timing", "path", "paths"}
+MAY_DIFFER = {"created", "timing", "seconds", "path", "paths"}
 """When, how long, and where the files lie."""
 SHOWN = 20
 

@@ -14,18 +14,15 @@
 set -euo pipefail
 
 deb=$(realpath "$1")
-source_report=$(realpath "$2")
+source_report=$(realpath -m "$2")
 mkdir -p "$3"
 out=$(realpath "$3")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repository=$(dirname "$here")
 suite=${SUITE:-bookworm}
 root=${ROOT_FOLDER:-$repository/build/bare-$suite}
-mirror=${MIRROR:-$(grep -rhoE 'https?://[^ ]+/debian/? ' /etc/apt/sources.list /etc/apt/sources.list.d |
-    tr -d ' ' | head -1 || true)}
-if [ -z "$mirror" ]; then
-    mirror=$(grep -rhE '^URIs:' /etc/apt/sources.list.d | grep -v security | awk 'NR == 1 {print $2}')
-fi
+mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" | sort -u | head -1)}
+[ -n "$mirror" ] || { echo "This system knows no packages of $suite: name a MIRROR." >&2; exit 1; }
 python=${PYTHON:-$repository/.venv/bin/python}
 
 for program in debootstrap unshare Xvfb xdotool import; do
@@ -57,7 +54,8 @@ for place in tmp/.X11-unix proc dev/shm dev; do
 done
 rm -rf "$root"
 mkdir -p "$root"
-debootstrap --variant=minbase "$suite" "$root" "$mirror" > "$out/debootstrap.log"
+debootstrap --variant=minbase "$suite" "$root" "$mirror" > "$out/debootstrap.log" 2>&1 ||
+    { tail -3 "$out/debootstrap.log"; fail "no bare root could be made"; }
 if [ -e "$root/usr/bin/python3" ]; then fail "the bare root has a Python"; fi
 mount --bind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/dev/shm"
