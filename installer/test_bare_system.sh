@@ -63,11 +63,11 @@ mount -t proc proc "$root/proc"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
 say "Installing $(basename "$deb")"
-cp "$deb" "$root/root/crossl-app.deb"
+cp "$deb" "$root/crossl-app.deb"
 chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
-    apt-get install -y --no-install-recommends /root/crossl-app.deb > "$out/install.log" 2>&1 ||
+    apt-get install -y --no-install-recommends /crossl-app.deb > "$out/install.log" 2>&1 ||
     { tail -20 "$out/install.log"; fail "apt-get could not install the package"; }
-rm "$root/root/crossl-app.deb"
+rm "$root/crossl-app.deb"
 for name in python3 qmake6 libQt6Core.so.6; do
     if find "$root/usr" -name "$name" | grep -q .; then fail "$name came along"; fi
 done

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 # Before anything imports Qt, numpy or torch.
@@ -32,6 +34,13 @@ def shared_folder() -> Path | None:
 def repository() -> Path:
     """The root of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture
+def installer(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Imports a module of `installer/`, as the scripts there import each other."""
+    monkeypatch.syspath_prepend(str(repository / "installer"))
+    return importlib.import_module
 
 
 @pytest.fixture(scope="session")

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 
-def script(repository: Path, name: str) -> ModuleType:
-    """A module of `installer/`, which is no package."""
-    found = importlib.util.spec_from_file_location(name, repository / "installer" / f"{name}.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def bundle(repository: Path) -> ModuleType:
-    return script(repository, "bundle")
+@pytest.fixture
+def bundle(installer: Callable[[str], ModuleType]) -> ModuleType:
+    return installer("bundle")
 
 
 @pytest.mark.parametrize(

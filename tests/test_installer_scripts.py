@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import plistlib
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from core.version import __version__
-
-
-@pytest.fixture
-def load(repository: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(repository / "installer"))
-
-    def module(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    return module
 
 
 @pytest.fixture
@@ -29,8 +17,8 @@ def setup_script(repository: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_the_bundle_of_macos_says_the_version_and_takes_recordings(load) -> None:
-    macos = load("macos")
+def test_the_bundle_of_macos_says_the_version_and_takes_recordings(installer) -> None:
+    macos = installer("macos")
     info = plistlib.loads(plistlib.dumps(macos.INFO))
     assert info["CFBundleShortVersionString"] == __version__ == macos.VERSION
     assert info["NSHighResolutionCapable"] is True
@@ -45,8 +33,8 @@ def test_the_bundle_of_macos_says_the_version_and_takes_recordings(load) -> None
     assert set(taken) == {*declared, "public.folder"}
 
 
-def test_the_programs_of_windows_say_version_and_name(load) -> None:
-    version_info = load("version_info")
+def test_the_programs_of_windows_say_version_and_name(installer) -> None:
+    version_info = installer("version_info")
     written = version_info.text("crossl-app-console", "1.2.3rc1")
     assert "filevers=(1, 2, 3, 0)" in written
     assert "'OriginalFilename', 'crossl-app-console.exe'" in written
@@ -54,11 +42,11 @@ def test_the_programs_of_windows_say_version_and_name(load) -> None:
     assert __version__ in version_info.text()
 
 
-def test_a_version_that_windows_cannot_count_is_refused(load) -> None:
+def test_a_version_that_windows_cannot_count_is_refused(installer) -> None:
     with pytest.raises(ValueError, match="begin with a number"):
-        load("version_info").four_numbers("new")
+        installer("version_info").four_numbers("new")
     with pytest.raises(ValueError, match="65535"):
-        load("version_info").four_numbers("2026.70000")
+        installer("version_info").four_numbers("2026.70000")
 
 
 def test_the_setup_of_windows_takes_its_version_from_outside(setup_script: str) -> None:

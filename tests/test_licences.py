@@ -5,22 +5,10 @@ from __future__ import annotations
 import importlib
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from core import licences as at_run_time
-
-
-@pytest.fixture
-def installer(repository: Path, monkeypatch: pytest.MonkeyPatch):
-    """Imports a module of `installer/`, as the scripts there import each other."""
-    monkeypatch.syspath_prepend(str(repository / "installer"))
-
-    def load(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    return load
 
 
 @pytest.fixture
