@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -68,6 +69,10 @@ def _why_no_mps() -> str:
 @contextlib.contextmanager
 def torch_session(threads: int | None, device: torch.device) -> Iterator[None]:
     """Set torch's thread count, and TF32 on CUDA, for a run; put back what was before."""
+    # With the first optimiser torch makes a folder for compiled code, of which this program has
+    # none: `torchinductor_<user>` among the temporary files. Given a folder that is there, it
+    # makes none.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     before = torch.get_num_threads()
     precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(threads or os.cpu_count() or 1)

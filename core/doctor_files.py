@@ -15,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from core.doctor import Answer, Question
 from core.doctor_machine import bytes_text
@@ -23,6 +22,7 @@ from core.errors import CrosslError
 from core.file_system import is_network_folder
 from core.scratch import scratch_folder
 from core.unpack_cache import cache_folder
+from core.user_folders import log_folder, settings_folder
 
 FOLDERS, FORMATS = "Folders", "Files"
 LITTLE_ROOM = 1 << 30
@@ -52,16 +52,6 @@ def questions() -> tuple[Question, ...]:
 
 
 # ---------------------------------------------------------------- folders
-
-
-def settings_folder() -> Path:
-    """Where the window keeps the user's settings."""
-    return platformdirs.user_config_path("crossl-app", appauthor=False)
-
-
-def log_folder() -> Path:
-    """Where reports of faults of the program go."""
-    return platformdirs.user_log_path("crossl-app", appauthor=False)
 
 
 def _temporary_folder() -> Path:

@@ -23,6 +23,7 @@ from typing import Literal, TextIO
 
 from core.build_info import build_info
 from core.program_path import program_path
+from core.user_folders import log_folder
 
 RUNNING, CRASH, ERRORS = "session-", "crash-", "errors-"
 """How names of files begin: of programs that run or are gone, of crashes that were told, of
@@ -62,13 +63,6 @@ class Ended:
             return self.path.read_text("utf-8", "replace")
         except OSError:
             return ""
-
-
-def log_folder() -> Path:
-    """Where the logs of this user lie."""
-    import platformdirs
-
-    return platformdirs.user_log_path("crossl-app", appauthor=False)
 
 
 def command_of(arguments: list[str]) -> str | None:

@@ -11,12 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import platformdirs
 from pydantic import Field, TypeAdapter, ValidationError
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from core.atomic_file import write_atomically
 from core.errors import CrosslError
+from core.user_folders import settings_folder
 
 MOST_RECENT = 10
 SCHEMA_VERSION = 1
@@ -91,7 +91,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
 
 def preferences_path() -> Path:
     """Where the settings are kept: in the user's folder for settings on this system."""
-    return platformdirs.user_config_path("crossl-app", appauthor=False) / "preferences.json"
+    return settings_folder() / "preferences.json"
 
 
 class PreferenceStore(QObject):

@@ -16,6 +16,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox
 
 from core.errors import RecordingError
+from core.user_folders import log_folder
 from crossl_app import crash_log
 from crossl_app.__main__ import give_missing_streams
 from crossl_app.gui import say_how_it_ended
@@ -90,7 +91,7 @@ def window(qtbot) -> Iterator[MainWindow]:
 
 def logs() -> list[str]:
     """Kinds of the files that lie there."""
-    return sorted(path.name.split("-")[0] for path in crash_log.log_folder().glob("*"))
+    return sorted(path.name.split("-")[0] for path in log_folder().glob("*"))
 
 
 def told_boxes(window: MainWindow) -> list[QMessageBox]:
@@ -108,7 +109,7 @@ def test_a_clean_end_leaves_nothing(start, what: str) -> None:
 
 def test_the_file_says_versions_and_names_nothing(start) -> None:
     child = start("end", "batch")
-    (path,) = crash_log.log_folder().glob("*")
+    (path,) = log_folder().glob("*")
     lines = path.read_text("utf-8").splitlines()
     assert lines[0].startswith("crossl-app ")
     assert re.fullmatch(rf"batch, started [-0-9]+ [:0-9]+, process {child.process.pid}", lines[1])
@@ -128,7 +129,7 @@ def test_a_crash_is_told_once_with_its_report(start, window: MainWindow, qtbot) 
     (box,) = told_boxes(window)
     assert not box.isModal()
     assert "ended unexpectedly last time (20" in box.text()
-    (path,) = crash_log.log_folder().glob("crash-*.txt")
+    (path,) = log_folder().glob("crash-*.txt")
     assert str(path) in box.informativeText()
     copy = next(button for button in box.buttons() if "the report" in button.text())
     qtbot.mouseClick(copy, Qt.MouseButton.LeftButton)
@@ -207,7 +208,7 @@ def test_a_mistake_before_a_kill_is_kept(start) -> None:
 
 
 def test_only_the_newest_are_kept(start) -> None:
-    folder = crash_log.log_folder()
+    folder = log_folder()
     folder.mkdir(parents=True)
     for kind in (crash_log.CRASH, crash_log.ERRORS):
         for number in range(crash_log.KEPT + 3):
@@ -221,7 +222,7 @@ def test_only_the_newest_are_kept(start) -> None:
 
 
 def test_a_folder_that_cannot_be_made_stops_nothing(start) -> None:
-    folder = crash_log.log_folder()
+    folder = log_folder()
     folder.parent.mkdir(parents=True)
     folder.write_text("a file where the folder should be")
     child = start("crash")

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 
 from core.study import Study
 from core.study_runs import create_run, read_run
-from crossl_app.crash_log import log_folder
+from core.user_folders import log_folder
 from tests.conftest import RATER
 from ui.closing import Closing
 from ui.main_window import MainWindow
