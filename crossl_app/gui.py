@@ -26,6 +26,7 @@ from crossl_app.stop_signals import asked_to_end
 from ui.app_icon import app_icon
 from ui.appearance import Appearance
 from ui.closing import Closing
+from ui.collector import Collector
 from ui.ended_note import crash_box, killed_text
 from ui.file_open import FileOpener
 from ui.main_window import MainWindow
@@ -127,6 +128,7 @@ def run_gui(argv: list[str]) -> int:
     """Open the window, with the first of the named files or folders in it; returns the exit
     status when it has been closed: 0, or 128 and the number of the signal that closed it."""
     application = make_application(["crossl-app", *argv])
+    collector = Collector(application)
     errors = UnexpectedErrors()
     keep_reports_with(crash_log.note)
     preferences = PreferenceStore()
@@ -149,6 +151,7 @@ def run_gui(argv: list[str]) -> int:
     finally:
         keep_reports_with(None)
         errors.remove()
+        collector.stop()
 
 
 def say_how_it_ended(window: MainWindow) -> None:
