@@ -13,7 +13,9 @@ from core.errors import ConfigError, ModelError
 from core.label_set import counted, listed
 from core.progress import RunContext
 from core.run_results import settings_document
+from core.same_people import PeopleNow
 from core.study_runs import RunKind, RunState, StudyRun
+from core.subject_figures import without_leaks
 
 Interval = tuple[float, float]
 Better = Literal["higher", "lower", ""]
@@ -164,17 +166,22 @@ class RunComparison:
 # ---------------------------------------------------------------- rows
 
 
-def run_row(run: StudyRun) -> RunRow:
+Subjects = Mapping[str, str]
+"""Whose the study's recordings are by now, by recording: people whom a run took for two may be one,
+and figures on them no test."""
+
+
+def run_row(run: StudyRun, whose: Subjects | None = None) -> RunRow:
     """The row of a run. Never raises: what cannot be read is its problem, in words."""
-    return _read(run).row
+    return _read(run, whose).row
 
 
-def run_rows(runs: Sequence[StudyRun], context: RunContext) -> tuple[RunRow, ...]:
+def run_rows(runs: Sequence[StudyRun], whose: Subjects, context: RunContext) -> tuple[RunRow, ...]:
     """The rows of many runs, in their order."""
     rows = []
     for number, run in enumerate(runs):
         context.step("reading runs", number, len(runs))
-        rows.append(run_row(run))
+        rows.append(run_row(run, whose))
     return tuple(rows)
 
 
@@ -186,6 +193,8 @@ class _Read:
     report: Mapping[str, Any]
     settings: Mapping[str, Any]
     row: RunRow
+    seen: tuple[str, ...] = ()
+    """People who were scored though the model has seen them: figures on them are left out."""
 
     @property
     def evaluation(self) -> Mapping[str, Any]:
@@ -202,12 +211,18 @@ class _Read:
         return listed([self.row.title])
 
 
-def _read(run: StudyRun) -> _Read:
+def _read(run: StudyRun, whose: Subjects | None = None) -> _Read:
     problem = run.error
     try:
         report: Mapping[str, Any] = run.report() or {}
     except ModelError as error:
         report, problem = {}, str(error)
+    report, seen = without_leaks(report, PeopleNow.of(report, whose or {}))
+    if seen:
+        problem = (
+            f"The model has seen people on whom it was scored: {listed(seen)}. Figures on them are "
+            "no test and are not shown."
+        )
     settings, complaint = _settings(run, report)
     evaluation = _map(report.get("evaluation"))
     robustness = _map(report.get("robustness"))
@@ -243,7 +258,7 @@ def _read(run: StudyRun) -> _Read:
         has_model=run.has_model,
         has_report=bool(report),
     )
-    return _Read(run, report, settings, row)
+    return _Read(run, report, settings, row, seen)
 
 
 def _settings(run: StudyRun, report: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
@@ -277,9 +292,9 @@ def _recordings(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 # ---------------------------------------------------------------- comparing
 
 
-def compare_runs(runs: Sequence[StudyRun]) -> RunComparison:
+def compare_runs(runs: Sequence[StudyRun], whose: Subjects | None = None) -> RunComparison:
     """Runs side by side. Never raises for what a run lacks: that is said in `unfair`."""
-    read = [_read(run) for run in runs]
+    read = [_read(run, whose) for run in runs]
     same_data, about_data = _compare_data(read)
     same_folds, about_folds = _compare_folds(read)
     unfair = [
@@ -444,7 +459,7 @@ def _without_figures(read: Sequence[_Read]) -> Iterator[str]:
         row = one.row
         if row.kind == "model":
             yield f"{one.title} is a model that was brought in: it has no figures of this study."
-        elif row.problem and not row.has_report:
+        elif one.seen or (row.problem and not row.has_report):
             yield f"{one.title} has no figures: {row.problem}"
         elif not row.has_report:
             yield f"{one.title} has no figures yet: it is {_STATES[row.state]}."

@@ -14,9 +14,12 @@ import numpy as np
 from core.config import LabelsBase, RunConfig, dump_config, make_config
 from core.errors import ConfigError, DataError, ModelError
 from core.evaluate import Evaluation, score
+from core.plain_json import as_list, as_map
 from core.progress import RunContext
 from core.robustness import SubsetPredictions, pool
-from core.window_store import RecordingWindows, read_windows
+from core.same_people import PeopleNow
+from core.subject_figures import known_in
+from core.window_store import FINAL, RecordingWindows, read_windows
 
 KEPT_RECORDINGS = 6
 """Recordings whose windows stay in memory."""
@@ -101,6 +104,7 @@ class RunResults:
     classes, modalities: names, in the order of all arrays.
     train_subjects, seen_subjects: whose labels, and whose signals, the final model has seen.
     seen_files: fingerprints of the files that it has seen.
+    people: who they are by now; `set_subjects` changes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -128,6 +132,10 @@ class RunResults:
         final = self.report.get("final") or {}
         self.train_subjects = frozenset(final.get("train_subjects") or ())
         self.seen_subjects = frozenset(final.get("pretrain_subjects") or ())
+        folds = (self.report.get("evaluation") or {}).get("folds") or ()
+        self._seen_in = {str(fold.get("fold")): frozenset(known_in(fold)) for fold in folds}
+        self._seen_in[FINAL] = self.seen_subjects
+        self.people = PeopleNow()
         self.seen_files = frozenset((model.get("data") or {}).get("files") or ())
         self.has_model = bool(model)
         self.has_classifier = bool(model.get("fine_tuned"))
@@ -191,16 +199,41 @@ class RunResults:
         """Read all windows anew next time: some were written again."""
         self._windows.clear()
 
+    def set_subjects(self, subjects: Mapping[str, str]) -> bool:
+        """Say whose the recordings are by now, by recording; whether figures change by that.
+
+        Two people of the run may turn out to be one, whom a model has seen under the other name.
+        """
+        before = self._known_recordings()
+        self.people = PeopleNow.of(self.report, subjects)
+        return self._known_recordings() != before
+
     def held_out(self, windows: RecordingWindows, files: Sequence[str] = ()) -> np.ndarray:
         """Windows whose subject the model that predicted them has not seen, bool (windows,).
 
         `files`: fingerprints of the recording's files, which tell of models from elsewhere.
         Without evaluation, nobody is held out but locked subjects and people added later.
         """
-        known = windows.subject in self.seen_subjects or bool(self.seen_files & set(files))
+        knowing = self._knowing(windows.recording, windows.subject)
+        known = FINAL in knowing or bool(self.seen_files & set(files))
         if not self.seen_subjects and not files:
             known = True  # nothing is known of whom the model has seen
-        return windows.held_out | (not known)
+        return (windows.held_out & ~np.isin(windows.fold.astype(str), knowing)) | (not known)
+
+    def _knowing(self, recording: str, subject: str) -> list[str]:
+        """Names of the folds whose models have seen the person of a recording, by whatever name."""
+        now = self.people.of_recording(recording, subject)
+        return [
+            fold
+            for fold, people in self._seen_in.items()
+            if subject in people or not now.isdisjoint(self.people.all_names(people))
+        ]
+
+    def _known_recordings(self) -> set[tuple[str, str]]:
+        """Recordings of the run, each with the folds whose models have seen its person."""
+        recordings = map(as_map, as_list(self.report.get("recordings")))
+        pairs = [(str(one.get("id")), str(one.get("subject"))) for one in recordings]
+        return {(name, fold) for name, who in pairs for fold in self._knowing(name, who)}
 
     def everything(
         self,

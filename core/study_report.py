@@ -17,6 +17,7 @@ from typing import Any
 from core.atomic_file import write_atomically
 from core.errors import ModelError
 from core.label_scheme import ClassKind
+from core.label_set import listed
 from core.model_card import model_card
 from core.plain_json import as_list, as_map, as_number
 from core.progress import RunContext
@@ -28,6 +29,7 @@ from core.run_results import RunResults
 from core.study import Study
 from core.study_labels import NS
 from core.study_runs import StudyRun
+from core.subject_figures import without_leaks
 
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "evaluation": ("evaluation", "budgets"),
@@ -116,7 +118,8 @@ def study_report(
     study: None for a results folder without a study.
     run: None for such a folder.
     report: of the run; may be empty for a model that was brought in.
-    results: the folder that predictions, model and later scoring are read from.
+    results: the folder that predictions, model and later scoring are read from; it knows who the
+        run's people are by now.
 
     Raises ModelError where `model.json` is damaged.
     """
@@ -135,7 +138,8 @@ def study_report(
         ],
     )
     with_paths = options.with_paths and not options.anonymous
-    cleaned = _cleaned(report, aliases, options)
+    shown, seen = without_leaks(report, results.people)
+    cleaned = _cleaned(shown, aliases, options)
     later = as_list(
         _cleaned({"recordings": list(scored.values())}, aliases, options).get("recordings")
     )
@@ -151,6 +155,12 @@ def study_report(
     ]
     if not report:
         sections.append("<p>This run has no report of its own: its model was brought in.</p>")
+    if seen:
+        names = listed([aliases.subject(x) if options.anonymous else x for x in seen])
+        sections.append(
+            f"<p>The model has seen people on whom it was scored: {escape(names)}. Figures on them "
+            "are no test and are left out.</p>"
+        )
     for part in PARTS:
         if part not in options.parts:
             continue

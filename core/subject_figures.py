@@ -6,10 +6,12 @@ remembers them. They are no test, whatever a file calls them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.plain_json import as_list, as_map
+from core.same_people import PeopleNow
 from core.splits import LOCKED
 
 NoTest = Literal["nothing", "scored", "not_asked", "unfinished", "unlabelled", "seen"]
@@ -52,25 +54,28 @@ class Tested:
         return self.why_not is None
 
 
-def who_was_tested(report: Mapping[str, Any] | None) -> Tested:
+def who_was_tested(report: Mapping[str, Any] | None, people: PeopleNow | None = None) -> Tested:
     """Look through a report, as it is in `report.json`, for who was tested and how.
 
     A person counts as held out where a fold tests them that has neither learned from them nor seen
-    them unlabelled. If only one of the tested was not, the pooled figures are no test.
+    them unlabelled, under this name or another: `people` says who is who by now. If only one of the
+    tested was not, the pooled figures are no test.
     """
     if not report:
         return Tested("nothing")
-    evaluation = report.get("evaluation")
+    evaluation = as_map(report.get("evaluation"))
     if not evaluation:
         return Tested(_why_none(report))
-    figures = evaluation.get("per_subject") or {}
-    folds: Sequence[Mapping[str, Any]] = evaluation.get("folds") or ()
-    held_out, leaked = set(), set()
+    figures = as_map(evaluation.get("per_subject"))
+    folds = [as_map(fold) for fold in as_list(evaluation.get("folds"))]
+    who = people or PeopleNow()
+    held_out: set[str] = set()
+    leaked: set[str] = set()
     for fold in folds:
         tested = set(fold.get("test_subjects") or ())
-        known = {*(fold.get("train_subjects") or ()), *(fold.get("pretrain_subjects") or ())}
+        known = who.among(tested, known_in(fold))
         held_out |= tested - known
-        leaked |= tested & known
+        leaked |= known
     seen = tuple(sorted({name for name in figures if name not in held_out or name in leaked}))
     if seen:
         return Tested("seen", seen)
@@ -94,6 +99,21 @@ def who_was_tested(report: Mapping[str, Any] | None) -> Tested:
         locked=any(str(fold.get("fold")) == LOCKED for fold in folds),
         trained=(min(sizes), max(sizes)),
     )
+
+
+def without_leaks(
+    report: Mapping[str, Any], people: PeopleNow | None = None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A report without the figures that are no test since the tested were seen, and those people;
+    as it is, and nobody, where they were not. `people`: who is who by now."""
+    seen = who_was_tested(report, people).seen
+    left_out = ("evaluation", "robustness") if seen else ()
+    return {key: value for key, value in report.items() if key not in left_out}, seen
+
+
+def known_in(fold: Mapping[str, Any]) -> set[str]:
+    """People whose labels or signals a fold has learned from, by an entry of the report."""
+    return {*(fold.get("train_subjects") or ()), *(fold.get("pretrain_subjects") or ())}
 
 
 def _why_none(report: Mapping[str, Any]) -> NoTest:

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.report import all_budgets, budget_cells, figure, interval, method_rows, share
+from core.same_people import PeopleNow
 from core.subject_figures import Tested, who_was_tested
 from ui.budget_plot import BudgetLine, BudgetPlot
 from ui.calibration_plot import CalibrationPlot
@@ -264,14 +265,20 @@ class EvaluationPage(QWidget):
 
     # -- input
 
-    def set_report(self, report: Mapping[str, Any] | None, problem: str = "") -> None:
+    def set_report(
+        self,
+        report: Mapping[str, Any] | None,
+        problem: str = "",
+        people: PeopleNow | None = None,
+    ) -> None:
         """Show the document of a `report.json`; None where there is none, and `problem` says why.
+        `people`: who its people are by now.
 
         A curve of label budgets and an agreement that were shown are those of another run: they go.
         """
         self._report = dict(report) if report else None
         self._problem = problem
-        self._tested = who_was_tested(self._report)
+        self._tested = who_was_tested(self._report, people)
         self._live = None
         self._seen = None
         self.set_budget_busy(False)
@@ -731,7 +738,16 @@ class EvaluationPage(QWidget):
             tr(
                 "The model has seen people on whom it was scored: {names}. Figures on them say how "
                 "well it remembers them; they are no test and are not shown."
-            ).format(names=_names(self._tested.seen)),
+            ).format(names=_names(self._tested.seen))
+            + (
+                " "
+                + tr(
+                    "By the names that people have in the study by now, they are some from whom it "
+                    "has learned (Study → Subject…)."
+                )
+                if who_was_tested(self._report).is_test
+                else ""
+            ),
             again,
         )
 

@@ -237,10 +237,12 @@ class Predicting(QObject):
         self._runs = runs_of(study.folder) if study is not None else ()
         self.runs_changed.emit()
         same = next((run for run in self._runs if run.folder == before), None)
-        if same is not None and self._results is not None and not self.is_hidden:
-            self._relabel_soon.start()
-        else:
+        if same is None or self._results is None or self.is_hidden:
             self._take_run(next((run for run in self._runs if run.has_windows), None))
+        elif self._results.set_subjects(self._session.subjects):
+            self._take_run(same)
+        else:
+            self._relabel_soon.start()
 
     def _on_results(self) -> None:
         results = self._session.results
@@ -262,10 +264,12 @@ class Predicting(QObject):
 
     def _read_results(self, folder: Path) -> RunResults | None:
         try:
-            return RunResults(folder)
+            results = RunResults(folder)
         except CrosslError as error:
             self.failed.emit(error)
             return None
+        results.set_subjects(self._session.subjects)
+        return results
 
     def _take_results(self, results: RunResults | None) -> None:
         if results is None and self._results is None:

@@ -110,6 +110,7 @@ class ReportCommands(Commands):
         except CrosslError as error:
             self.failed.emit(error)
             return
+        results.set_subjects(self._session.subjects)
         self._open_report(run, results)
 
     def _open_report(self, run: StudyRun | None, results: RunResults) -> None:

@@ -139,7 +139,9 @@ class ResultCommands(Commands):
                     "This model was brought in, without the figures of the run that made it."
                 )
             self._evaluation.set_report(
-                results.report or None if results is not None else None, problem
+                results.report or None if results is not None else None,
+                problem,
+                results.people if results is not None else None,
             )
         self._predicting.want_everything()
         self._show_agreement()

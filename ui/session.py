@@ -93,6 +93,11 @@ class Session(QObject):
         return self._recordings
 
     @property
+    def subjects(self) -> dict[str, str]:
+        """Whose the study's recordings are, by recording."""
+        return {entry.name: entry.subject for entry in self._recordings}
+
+    @property
     def rater(self) -> Rater | None:
         """Who labels; with id 0 as long as the study has nothing of them."""
         journal = self.labelling.journal

@@ -474,7 +474,7 @@ class TrainingCommands(Commands):
 
     def _show_runs(self) -> None:
         if self._pages.is_seen:
-            self._listing.start(partial(run_rows, self._predicting.runs))
+            self._listing.start(partial(run_rows, self._predicting.runs, self._session.subjects))
 
     def _take_rows(self, rows: list[RunRow]) -> None:
         self._page.runs.set_rows(rows)
@@ -617,7 +617,7 @@ class TrainingCommands(Commands):
     def compare(self, names: list[str]) -> None:
         """Show runs side by side."""
         runs = [run for name in names if (run := self._predicting.run_named(name)) is not None]
-        window = RunComparisonWindow(compare_runs(runs), self._window)
+        window = RunComparisonWindow(compare_runs(runs, self._session.subjects), self._window)
         window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         window.show()
 

@@ -154,11 +154,26 @@ def test_a_run_file_of_another_version_is_told_from_the_report(first: StudyRun) 
 def test_many_rows_are_read_in_order_and_can_be_stopped(first: StudyRun) -> None:
     runs = [first, another(first)]
     seen: list[Progress] = []
-    rows = run_rows(runs, RunContext(seen.append))
+    rows = run_rows(runs, {}, RunContext(seen.append))
     assert [row.title for row in rows] == ["First run", "other"]
     assert [(p.done, p.total) for p in seen] == [(0, 2), (1, 2)]
     with pytest.raises(Cancelled):
-        run_rows(runs, RunContext(should_stop=lambda: True))
+        run_rows(runs, {}, RunContext(should_stop=lambda: True))
+
+
+def test_figures_on_people_who_turned_out_to_be_one_are_not_shown(first: StudyRun) -> None:
+    second = another(first)
+    subjects = {str(e["id"]): str(e["subject"]) for e in (first.report() or {})["recordings"]}
+    assert run_row(first, subjects) == run_row(first)
+    assert run_row(first, subjects).macro_f1 is not None
+    names = sorted(subjects)
+    subjects[names[1]] = subjects[names[0]]
+    row = run_row(first, subjects)
+    assert (row.macro_f1, row.mean_macro_f1) == (None, None)
+    assert "no test" in row.problem
+    comparison = compare_runs([first, second], subjects)
+    assert any("has no figures: The model has seen" in text for text in comparison.unfair)
+    assert not [one for one in comparison.figures if one.group in ("evaluation", "subsets")]
 
 
 # ---------------------------------------------------------------- settings and figures
@@ -317,7 +332,11 @@ def test_without_fingerprints_it_is_said_that_nobody_knows(first: StudyRun) -> N
 
 def test_other_windows_classes_raters_and_folds_are_not_fair(first: StudyRun) -> None:
     def other_people(report: dict[str, Any]) -> None:
-        report["evaluation"]["folds"] = report["evaluation"]["folds"][:1]
+        (kept,) = report["evaluation"]["folds"] = report["evaluation"]["folds"][:1]
+        figures = report["evaluation"]["per_subject"]
+        report["evaluation"]["per_subject"] = {
+            name: figures[name] for name in kept["test_subjects"]
+        }
 
     def other_folds(report: dict[str, Any]) -> None:
         tested = [name for x in report["evaluation"]["folds"] for name in x["test_subjects"]]

@@ -149,6 +149,24 @@ def test_an_anonymous_report_has_numbers_for_names(results: RunResults, run: Stu
     assert '<td class="t">recording 1</td>' in html
 
 
+def test_figures_on_people_who_turned_out_to_be_one_are_left_out(
+    finished_run: Any, run: StudyRun
+) -> None:
+    results = RunResults(finished_run[1])
+    subjects = {name: results.windows(name).subject for name in results.recordings()}
+    first, second = sorted(subjects)[:2]
+    page = study_report(None, run, results.report, results)
+    assert "no test and are left out" not in page
+    results.set_subjects(subjects | {second: subjects[first]})
+    page = study_report(None, run, results.report, results)
+    assert f"{subjects[first]}" in page
+    assert "no test and are left out" in page
+    assert "Evaluation" in "".join(
+        heads(study_report(None, run, results.report, RunResults(finished_run[1])))
+    )
+    assert "Evaluation" not in "".join(heads(page))
+
+
 def test_recordings_that_were_scored_later_stand_apart(
     finished_run: Any, run: StudyRun, tmp_path: Path
 ) -> None:

@@ -1078,6 +1078,23 @@ def test_a_subject_renamed_after_training_is_still_one_the_model_had_not_seen(
     assert told == []
 
 
+def test_two_people_who_are_one_after_training_are_no_test(qtbot, window: MainWindow) -> None:
+    session = window._session
+    window.registry.action("page.evaluation").trigger()
+    evaluation = window.learning.evaluation
+    assert evaluation.is_test
+    first, second = session.recordings[:2]
+    session.change_study(lambda study: study.rename_subject(second.id, first.subject, "AB"))
+    qtbot.waitUntil(lambda: not evaluation.is_test, timeout=LONG)
+    assert any("Study → Subject" in text for text in texts_of(evaluation))
+    session.choose(first.id)
+    qtbot.waitUntil(lambda: window.predicting.view is not None, timeout=LONG)
+    assert not window.predicting.figures.is_test
+    # Right again when that was a mistake.
+    session.change_study(lambda study: study.rename_subject(second.id, second.subject, "AB"))
+    qtbot.waitUntil(lambda: evaluation.is_test, timeout=LONG)
+
+
 TWELVE = [f"m{number:02d}" for number in range(12)]
 
 
