@@ -709,7 +709,7 @@ def picture_of_what_to_label(camera: Camera) -> None:
             camera.settle()
         if labelled < 10:
             learning.lists.grow()
-    give_width(camera, 200, 480)
+    give_width(camera, 260, 330)
     camera.take("next")
     learning.windows_dock.hide()
     give_width(camera, 300, 280)

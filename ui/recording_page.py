@@ -140,7 +140,8 @@ class RecordingPage(QWidget):
         head.addWidget(self.where, 1)
         self._predictions_head = QWidget()
         of_predictions = QHBoxLayout(self._predictions_head)
-        of_predictions.setContentsMargins(0, 0, 0, 0)
+        of_predictions.setContentsMargins(8, 0, 8, 2)
+        of_predictions.setSpacing(12)
         for text, part in (
             (self.tr("Pred&ictions"), self.run_choice),
             (self.tr("U&nsure below"), self.threshold),
@@ -149,7 +150,7 @@ class RecordingPage(QWidget):
             label.setBuddy(part)
             of_predictions.addWidget(label)
             of_predictions.addWidget(part)
-        head.addWidget(self._predictions_head)
+        of_predictions.addStretch(1)
         says = QLabel(self.tr("&Page"))
         says.setBuddy(self.page_choice)
         head.addWidget(says)
@@ -166,6 +167,8 @@ class RecordingPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(head)
+        # In a row of its own: between two docks there is no room for both.
+        column.addWidget(self._predictions_head)
         column.addWidget(self.problem)
         column.addWidget(self.overview)
         column.addWidget(self.switches)

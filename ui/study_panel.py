@@ -48,6 +48,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 NARROWEST_NAME, WIDEST_NAME = 84, 170
 """Width of the column of names, in pixels."""
+WIDEST_SUBJECT = 90
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class StudyPanel(QWidget):
         self._collapsed: set[str] = set()
         self._longest = ""
         self._widest_name = 0
+        self._widest_subject = -1
 
         self.rater = QComboBox()
         self.rater.setEditable(True)
@@ -141,6 +143,8 @@ class StudyPanel(QWidget):
         for column in range(1, self.model.columnCount()):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Interactive)
+        # Where there is little room, what is done so far is worth more than whose it is.
+        header.moveSection(SUBJECT, SIGNED)
         self.tree.chosen.connect(self._on_chosen)
         self.tree.clicked.connect(self._on_clicked)
         self.tree.menu_requested.connect(self._on_menu)
@@ -266,9 +270,9 @@ class StudyPanel(QWidget):
         metrics = self.fontMetrics()
         blank = 12
         self.tree.setColumnWidth(LABELLED, metrics.horizontalAdvance("100 %") * 2 + blank)
-        self.tree.setColumnWidth(SUBJECT, metrics.horizontalAdvance("subject-01") + blank)
         self.tree.setColumnWidth(SIGNED, 26)
         self._longest = ""
+        self._widest_subject = -1
         self._show_columns()
 
     def _show_columns(self) -> None:
@@ -280,6 +284,12 @@ class StudyPanel(QWidget):
             self._widest_name = len(names)
             wanted = QFontMetrics(_bold()).horizontalAdvance(names) + 26
             self.tree.setColumnWidth(NAME, min(max(wanted, NARROWEST_NAME), WIDEST_NAME))
+        subjects = max((row.subject for row in self.model.rows), key=len, default="")
+        if len(subjects) != self._widest_subject:
+            self._widest_subject = len(subjects)
+            metrics = QFontMetrics(_bold())
+            wanted = max(map(metrics.horizontalAdvance, (subjects, self.tr("Subject"))))
+            self.tree.setColumnWidth(SUBJECT, min(wanted + 12, WIDEST_SUBJECT))
         longest = duration_text(max((row.duration_s for row in self.model.rows), default=0.0))
         if longest != self._longest:
             self._longest = longest

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.growth import GrowthPoint
 from ui.budget_plot import BudgetLine, BudgetPlot
@@ -50,6 +57,8 @@ class SuggestionPanel(QWidget):
 
     def _add_plot(self, plot: BudgetPlot) -> None:
         plot.setAccessibleName(self.tr("Macro F1 by number of labels, as they grow"))
+        # As wide as the dock is: it asks for 600 pixels, which would be taken from the traces.
+        plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         layout = self.layout()
         assert layout is not None
         layout.addWidget(plot)

@@ -549,7 +549,7 @@ class WindowCommands(Commands):
     def _take_suggestion(self, found: _Found) -> None:
         self._panel.set_busy("")
         rows, doubts = found.suggestion.rows, found.suggestion.doubts
-        torn = self.tr("unsure: {a} or {b}")
+        torn = self.tr("by the labels so far {a} or {b}")
         why = [torn.format(a=pair[0], b=pair[1]) if len(pair) > 1 else "" for pair in doubts]
         title = self.tr("Label these {n} next").format(n=len(rows))
         self._list(rows, title, found.labels, why)

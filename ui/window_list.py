@@ -19,7 +19,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
+    QGridLayout,
     QHeaderView,
     QLabel,
     QPushButton,
@@ -36,16 +36,10 @@ from ui.study_panel import percent_text
 NUMBER, RECORDING, TIME, LABEL, PREDICTION, CONFIDENCE, FRAGILITY, WHY = range(8)
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _FIGURES = (NUMBER, TIME, CONFIDENCE, FRAGILITY)
-_NARROW_SAMPLES = {
-    NUMBER: "▶ 9999 ✓",
-    RECORDING: "recording_01",
-    TIME: "99:59:59",
-    LABEL: "STANDING_UP",
-    PREDICTION: "STANDING_UP",
-    CONFIDENCE: "Confidence",
-    FRAGILITY: "Fragility",
-}
-"""Texts that columns have room for at first; they can be dragged wider."""
+_LONGEST_SAMPLE = "STANDING_UP_"
+"""Columns take no more room at first; they can be dragged wider."""
+_LOOKED_AT = 200
+"""Lines of which the texts say how wide a column is."""
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -89,6 +83,8 @@ class WindowList(QWidget):
         font.setBold(True)
         self.title.setFont(font)
         self.progress = _says()
+        self.reason = _says()
+        self.reason.setAccessibleName(self.tr("Why this window is listed"))
         self.model = WindowModel(self)
         self.table = _Table()
         self.table.setModel(self.model)
@@ -116,11 +112,10 @@ class WindowList(QWidget):
         self.next.clicked.connect(partial(self.step, 1))
         self.unlabelled.clicked.connect(self.next_unlabelled)
         self.copy.clicked.connect(self.copy_text)
-        walk = QHBoxLayout()
-        for button in (self.previous, self.next, self.unlabelled):
-            walk.addWidget(button)
-        walk.addStretch(1)
-        walk.addWidget(self.copy)
+        # In two rows, so that the dock need not be wider than the one of labels.
+        walk = QGridLayout()
+        for place, button in enumerate((self.previous, self.next, self.unlabelled, self.copy)):
+            walk.addWidget(button, *divmod(place, 2))
 
         self.message = _says()
         self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -129,6 +124,7 @@ class WindowList(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.title)
         column.addWidget(self.progress)
+        column.addWidget(self.reason)
         column.addWidget(self.table, 1)
         column.addLayout(walk)
         self._stack = QStackedLayout()
@@ -150,8 +146,11 @@ class WindowList(QWidget):
 
     def _size_columns(self) -> None:
         metrics = self.table.fontMetrics()
-        for place, sample in _NARROW_SAMPLES.items():
-            self.table.setColumnWidth(place, metrics.horizontalAdvance(sample) + 14)
+        widest = metrics.horizontalAdvance(_LONGEST_SAMPLE)
+        for column, heading in enumerate(self.model.headings()[:WHY]):
+            texts = self.model.column_texts(column, _LOOKED_AT)
+            wanted = max(map(metrics.horizontalAdvance, (heading, *texts)))
+            self.table.setColumnWidth(column, min(wanted, widest) + 14)
         self.table.verticalHeader().setDefaultSectionSize(metrics.lineSpacing() + 8)
 
     # -- what is shown
@@ -162,6 +161,7 @@ class WindowList(QWidget):
         `empty`: what is said where there are none, in place of what the list is for.
         """
         self.model.set_rows(rows)
+        self._size_columns()
         self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.table.scrollToTop()
         self.title.setText(title)
@@ -260,6 +260,9 @@ class WindowList(QWidget):
         if line is not None:
             text += " · " + self.tr("line {line}").format(line=f"{line + 1:,}")
         self.progress.setText(text)
+        current = self.model.current
+        self.reason.setText("" if current is None else self.model.rows[current].why)
+        self.reason.setVisible(bool(self.reason.text()))
         self.previous.setEnabled(count > 0 and line != 0)
         self.next.setEnabled(count > 0 and line != count - 1)
         self.unlabelled.setEnabled(labelled < count)
@@ -404,6 +407,12 @@ class WindowModel(QAbstractTableModel):
         return {RECORDING: row.recording, TIME: row.time, PREDICTION: row.predicted or "–"}.get(
             column, row.why
         )
+
+    def column_texts(self, column: int, most: int) -> list[str]:
+        """All that the first lines of a column may show, marks included."""
+        marks = "▶ {} ✓" if column == NUMBER else "{}"
+        places = self._order[:most].tolist()
+        return [marks.format(self.cell(place, column)) for place in places]
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         place = self.place(index.row()) if index.isValid() else None
