@@ -39,6 +39,7 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
 # ------------------------------------------------------------------ the bare root
 clean_up() {
     local status=$?
+    [ -z "${batch:-}" ] || kill "$batch" 2>/dev/null || true
     [ -z "${window:-}" ] || kill "$window" 2>/dev/null || true
     [ -z "${server:-}" ] || kill "$server" 2>/dev/null || true
     for place in tmp/.X11-unix proc dev/shm dev; do
@@ -94,8 +95,13 @@ say "crossl-app --batch on the sample study"
 began=$(date +%s.%N)
 as_user sh -c 'cd && crossl-app --batch \
     /opt/crossl-app/_internal/resources/sample_study/run.json --output results '"${BATCH_SETTINGS:-}" \
-    > "$out/batch.log" 2>&1 || { tail -20 "$out/batch.log"; fail "batch mode failed"; }
-echo "$began $(date +%s.%N)" | awk '{printf "%.0f s\n", $2 - $1}'
+    > "$out/batch.log" 2>&1 &
+batch=$!
+until grep -q "pretraining: " "$out/batch.log" || ! kill -0 "$batch" 2>/dev/null; do sleep 0.1; done
+echo "$began $(date +%s.%N)" | awk '{printf "The first training step was done after %.1f s,\n", $2 - $1}'
+wait "$batch" || { tail -20 "$out/batch.log"; fail "batch mode failed"; }
+batch=
+echo "$began $(date +%s.%N)" | awk '{printf "all of it after %.0f s\n", $2 - $1}'
 cp "$root/home/tester/results/report.json" "$out/report.json"
 "$python" -P "$here/compare_reports.py" "$source_report" "$out/report.json"
 

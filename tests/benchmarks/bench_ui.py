@@ -515,6 +515,7 @@ def training_part(night: Path, folder: Path) -> list[Figure]:
     from PySide6.QtWidgets import QApplication
 
     from core.config import make_config
+    from ui.collector import Collector
     from ui.jobs import Job
     from ui.main_window import MainWindow
     from ui.preferences import PreferenceStore
@@ -523,6 +524,7 @@ def training_part(night: Path, folder: Path) -> list[Figure]:
 
     made = study_of(night, folder / "study")
     app = QApplication([])
+    collector = Collector()
     clock = Clock(app)
     session = Session()
     window = MainWindow(session, PreferenceStore(folder / "preferences.json"))
@@ -558,6 +560,7 @@ def training_part(night: Path, folder: Path) -> list[Figure]:
             at_most(f"ui_training_{name}_stopped", stopped_s, "s", 3.0),
         ]
     window.close()
+    collector.stop()
     return rows
 
 
