@@ -9,6 +9,10 @@
 #ifndef AppVersion
   #error Name the version: iscc /DAppVersion=1.2.3, as core\version.py has it
 #endif
+#ifndef FileVersion
+  ; Of numbers alone; a version like 1.0rc1 needs one of its own, such as 1.0.
+  #define FileVersion AppVersion
+#endif
 #ifndef Variant
   #define Variant "cpu"
 #endif
@@ -24,7 +28,7 @@ AppVersion={#AppVersion}
 AppVerName=crossl-app {#AppVersion}
 AppPublisher=The crossl-app developers
 AppComments=For research, not for diagnosis.
-VersionInfoVersion={#AppVersion}
+VersionInfoVersion={#FileVersion}
 DefaultDirName={autopf}\crossl-app
 DefaultGroupName=crossl-app
 DisableProgramGroupPage=yes
