@@ -29,7 +29,7 @@ help:
 	@echo "make binary  build dist/crossl-app, the program without Python (about 4 minutes)"
 	@echo "make check-binary  --doctor and --selftest of that binary"
 	@echo "make installer  binary, packed as .deb and .tar.xz on Linux"
-	@echo "make test-installer  the .deb on a bare Debian root; needs root, debootstrap, Xvfb, xdotool"
+	@echo "make test-installer  the .deb on a bare Debian root; needs root"
 	@echo "make clean   remove .venv and everything that was built"
 
 # The install is editable: changed sources need no new install, a changed pyproject.toml does.
@@ -91,11 +91,12 @@ check-binary: dist/crossl-app
 	dist/crossl-app/crossl-app --selftest
 
 installer: binary
-	bash .ci/packing_tools.sh
+	bash .ci/debian_tools.sh dpkg-deb=dpkg objdump=binutils strip=binutils xz=xz-utils
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -P installer/linux_packages.py dist/crossl-app dist
 
 # The report of the source install is made anew: the binary's has to equal it.
 test-installer: demo
+	bash .ci/debian_tools.sh debootstrap=debootstrap unshare=util-linux Xvfb=xvfb xdotool=xdotool import=imagemagick
 	bash installer/test_bare_system.sh dist/crossl-app_*.deb "$(DEMO_OUTPUT)/report.json" build/bare-system
 
 clean:

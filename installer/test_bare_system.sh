@@ -8,12 +8,15 @@
 # (whose figures must equal those of the source install's report), the window on an X server that runs
 # outside. Afterwards it looks for what was left behind. Pictures and logs go to OUT.
 #
+# Needs debootstrap, unshare, Xvfb, xdotool and ImageMagick's import; `make` installs them.
+#
 #   SUITE=bookworm   the release;  MIRROR=…   where its packages are, else as on this machine
 #   BATCH_SETTINGS="--set pretrain.epochs=2"   for a quick look; SOURCE.json has to be made with the same
 #   ROOT_FOLDER=…    where the root is made; it is kept there, and removed by the next run
 set -euo pipefail
 
 deb=$(realpath "$1")
+[ -f "$deb" ] || { echo "$1 is not there: 'make installer' makes it." >&2; exit 1; }
 source_report=$(realpath -m "$2")
 mkdir -p "$3"
 out=$(realpath "$3")
@@ -25,12 +28,6 @@ mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite
 [ -n "$mirror" ] || { echo "This system knows no packages of $suite: name a MIRROR." >&2; exit 1; }
 python=${PYTHON:-$repository/.venv/bin/python}
 
-for program in debootstrap unshare Xvfb xdotool import; do
-    command -v "$program" >/dev/null || {
-        echo "$program is missing. On Debian: apt-get install debootstrap util-linux xvfb xdotool imagemagick" >&2
-        exit 1
-    }
-done
 [ "$(id -u)" = 0 ] || { echo "A root of its own can only be made by root." >&2; exit 1; }
 
 say() { printf '\n== %s\n' "$*"; }
