@@ -95,6 +95,7 @@ class WindowList(QWidget):
         self.table.chosen.connect(self._go)
         self.table.clicked.connect(self._go)
         self.table.copied.connect(self.copy_text)
+        self._widths = [self.table.columnWidth(column) for column in range(WHY)]
         self._size_columns()
         self.previous = self._button(
             self.tr("Previous"), self.tr("Go to the window before in the list"), "previous"
@@ -149,8 +150,11 @@ class WindowList(QWidget):
         widest = metrics.horizontalAdvance(_LONGEST_SAMPLE)
         for column, heading in enumerate(self.model.headings()[:WHY]):
             texts = self.model.column_texts(column, _LOOKED_AT)
-            wanted = max(map(metrics.horizontalAdvance, (heading, *texts)))
-            self.table.setColumnWidth(column, min(wanted, widest) + 14)
+            wanted = min(max(map(metrics.horizontalAdvance, (heading, *texts))), widest) + 14
+            # What the user has set stays; a hidden column has no width.
+            if self.table.columnWidth(column) in (0, self._widths[column]):
+                self.table.setColumnWidth(column, wanted)
+                self._widths[column] = wanted
         self.table.verticalHeader().setDefaultSectionSize(metrics.lineSpacing() + 8)
 
     # -- what is shown
@@ -261,7 +265,7 @@ class WindowList(QWidget):
             text += " · " + self.tr("line {line}").format(line=f"{line + 1:,}")
         self.progress.setText(text)
         current = self.model.current
-        self.reason.setText("" if current is None else self.model.rows[current].why)
+        self.reason.setText("" if current is None else self.model.cell(current, WHY))
         self.reason.setVisible(bool(self.reason.text()))
         self.previous.setEnabled(count > 0 and line != 0)
         self.next.setEnabled(count > 0 and line != count - 1)

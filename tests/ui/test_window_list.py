@@ -74,6 +74,14 @@ def test_each_window_says_what_is_known_of_it(shown: WindowList) -> None:
     assert shown.progress.text() == "1 of 4 labelled"
 
 
+def test_a_column_that_the_user_has_made_wider_stays_so(shown: WindowList) -> None:
+    narrow = shown.table.columnWidth(LABEL)
+    shown.table.setColumnWidth(RECORDING, 300)
+    shown.set_rows([ROWS[0], ListedWindow("n", 0.0, "0:00:00", "STANDING_UP")], "")
+    assert shown.table.columnWidth(RECORDING) == 300
+    assert shown.table.columnWidth(LABEL) > narrow
+
+
 def test_columns_that_say_nothing_are_hidden(shown: WindowList) -> None:
     assert not shown.table.isColumnHidden(RECORDING)
     shown.set_rows([ListedWindow("night 1", 0.0, "0:00:00"), ListedWindow("night 1", 2.0, "2")], "")
