@@ -135,7 +135,7 @@ class RunResults:
         folds = (self.report.get("evaluation") or {}).get("folds") or ()
         self._seen_in = {str(fold.get("fold")): frozenset(known_in(fold)) for fold in folds}
         self._seen_in[FINAL] = self.seen_subjects
-        self.people = PeopleNow()
+        self._take_people(PeopleNow())
         self.seen_files = frozenset((model.get("data") or {}).get("files") or ())
         self.has_model = bool(model)
         self.has_classifier = bool(model.get("fine_tuned"))
@@ -205,8 +205,12 @@ class RunResults:
         Two people of the run may turn out to be one, whom a model has seen under the other name.
         """
         before = self._known_recordings()
-        self.people = PeopleNow.of(self.report, subjects)
+        self._take_people(PeopleNow.of(self.report, subjects))
         return self._known_recordings() != before
+
+    def _take_people(self, people: PeopleNow) -> None:
+        self.people = people
+        self._seen_now = {fold: people.all_names(known) for fold, known in self._seen_in.items()}
 
     def held_out(self, windows: RecordingWindows, files: Sequence[str] = ()) -> np.ndarray:
         """Windows whose subject the model that predicted them has not seen, bool (windows,).
@@ -225,8 +229,8 @@ class RunResults:
         now = self.people.of_recording(recording, subject)
         return [
             fold
-            for fold, people in self._seen_in.items()
-            if subject in people or not now.isdisjoint(self.people.all_names(people))
+            for fold, known in self._seen_in.items()
+            if subject in known or not now.isdisjoint(self._seen_now[fold])
         ]
 
     def _known_recordings(self) -> set[tuple[str, str]]:
