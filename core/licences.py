@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.resources import files
@@ -13,6 +14,9 @@ SHOWN = (
     *("pyedflib", "edfio"),
 )
 """Distributions whose versions the About box names."""
+
+LONGEST_NAME = 120
+"""Of a licence, in letters; what is longer is its text."""
 
 THIRD_PARTY = "THIRD_PARTY.txt"
 """Made by `installer/licences.py`; a source install has none."""
@@ -38,8 +42,13 @@ def versions() -> list[tuple[str, str]]:
 
     Parts of which no metadata is installed are left out.
     """
-    found = [("Python", platform.python_version())]
-    for name in SHOWN:
+    return [("Python", platform.python_version()), *versions_of(SHOWN)]
+
+
+def versions_of(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Names and versions of distributions, without those that are not installed."""
+    found = []
+    for name in names:
         try:
             found.append((name, distribution(name).version))
         except PackageNotFoundError:
@@ -72,33 +81,35 @@ def installed_parts(name: str = "crossl-app") -> list[Installed]:
     Extras are left out, and so is what is not installed, since another system needs it.
     """
     found: dict[str, Installed] = {}
-    seen = {_normal(name)}
+    seen = {normal_name(name)}
     waiting = [name]
     while waiting:
         try:
             part = distribution(waiting.pop())
         except PackageNotFoundError:
             continue
-        found[_normal(part.name)] = Installed(part.name, part.version, _licence(part))
+        found[normal_name(part.name)] = Installed(part.name, part.version, said_licence(part))
         for text in part.requires or ():
             wanted, _, marker = text.partition(";")
             match = re.match(r"[A-Za-z0-9._-]+", wanted)
-            if match is None or "extra" in marker or _normal(match.group()) in seen:
+            if match is None or "extra" in marker or normal_name(match.group()) in seen:
                 continue
-            seen.add(_normal(match.group()))
+            seen.add(normal_name(match.group()))
             waiting.append(match.group())
-    found.pop(_normal(name), None)
+    found.pop(normal_name(name), None)
     return [found[key] for key in sorted(found)]
 
 
-def _normal(name: str) -> str:
+def normal_name(name: str) -> str:
+    """A distribution's name as PyPI compares names."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _licence(part: Distribution) -> str:
+def said_licence(part: Distribution) -> str:
+    """What a distribution's metadata says in a line; empty where it says nothing, or prose."""
     for field in ("License-Expression", "License"):
         said = part.metadata.get_all(field) or [""]
-        if said[0] and "\n" not in said[0]:
+        if said[0] and "\n" not in said[0] and len(said[0]) < LONGEST_NAME:
             return said[0]
     kinds = part.metadata.get_all("Classifier") or []
     return ", ".join(kind.rsplit("::", 1)[-1].strip() for kind in kinds if "License ::" in kind)

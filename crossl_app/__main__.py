@@ -12,12 +12,11 @@ def main() -> int:
     # First, so that a packed binary's child processes do not start the program again.
     multiprocessing.freeze_support()
     give_missing_streams()
-    from crossl_app.crash_log import command_of, watching
+    from crossl_app.cli import command_of, run
+    from crossl_app.crash_log import watching
 
     arguments = sys.argv[1:]
     command = command_of(arguments)
-    from crossl_app.cli import run
-
     if command is None:
         return run(arguments)
     with watching(command):

@@ -112,6 +112,17 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def command_of(arguments: Sequence[str]) -> str | None:
+    """What a command line starts, without anything that the user has named; None where it is over
+    at once, or where the doctor, who tells it himself, finds out whether Qt crashes."""
+    if any(text in ("-h", "--help", "--version", "--doctor-qt") for text in arguments):
+        return None
+    named = next((name for name in ("--batch", *_COMMANDS) if name in arguments), None)
+    if named is not None:
+        return named.removeprefix("--")
+    return "batch" if "--model" in arguments else "window"
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the program; returns the exit status."""
     arguments = list(arguments)

@@ -17,11 +17,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal, TextIO
 
 from core.build_info import build_info
+from core.licences import versions_of
 from core.program_path import program_path
 from core.user_folders import log_folder
 
@@ -33,9 +33,6 @@ KEPT = 10
 RULE = "-" * 72 + "\n"
 """Ends the lines about versions."""
 SHOWN = ("PySide6-Essentials", "torch", "numpy")
-COMMANDS = (
-    *("batch", "inspect", "deidentify", "convert-labels", "simulate-night", "doctor", "selftest"),
-)
 CRASHED = ("Fatal Python error", "Windows fatal exception")
 """How faulthandler begins."""
 _FILE = re.compile(r'^(\s*File )"([^"]*)"', re.MULTILINE)
@@ -63,17 +60,6 @@ class Ended:
             return self.path.read_text("utf-8", "replace")
         except OSError:
             return ""
-
-
-def command_of(arguments: list[str]) -> str | None:
-    """What a command line starts, without anything that the user has named; None where it is over
-    at once, or where the doctor, who tells it himself, finds out whether Qt crashes."""
-    if any(text in ("-h", "--help", "--version", "--doctor-qt") for text in arguments):
-        return None
-    for name in COMMANDS:
-        if f"--{name}" in arguments:
-            return name
-    return "batch" if "--model" in arguments else "window"
 
 
 @contextlib.contextmanager
@@ -177,10 +163,7 @@ _active: list[_CrashLog] = []
 
 def _header(command: str) -> str:
     """Versions, without a name of a file or a person."""
-    found = []
-    for name in SHOWN:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found.append(f"{name} {metadata.version(name)}")
+    found = [f"{name} {version}" for name, version in versions_of(SHOWN)]
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     return (
         f"{build_info().title()}\n"

@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from licence_part import Part, stored
 
+from core.licences import normal_name, said_licence
+
 OWN = frozenset({"crossl_app", "core", "ui", "resources", "__main__"})
 OF_PYTHON_OR_PYINSTALLER = re.compile(r"_sysconfigdata_|_pyi_|pyi|_struct$")
 
@@ -55,11 +57,6 @@ NOTES = {
 _TEXT_NAME = re.compile(r"(licen[sc]e|copying|notice|copyright|authors|eula)", re.IGNORECASE)
 
 
-def normal(name: str) -> str:
-    """A distribution's name as PyPI compares names."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def required_distributions(name: str) -> list[str]:
     """Everything that a distribution needs to run, without itself and without extras."""
     from packaging.requirements import Requirement
@@ -69,7 +66,7 @@ def required_distributions(name: str) -> list[str]:
     while waiting:
         for text in distribution(waiting.pop()).requires or ():
             wanted = Requirement(text)
-            key = normal(wanted.name)
+            key = normal_name(wanted.name)
             if key in found or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
                 continue
             found.add(key)
@@ -112,7 +109,7 @@ def _owners() -> dict[str, set[str]]:
     """Distributions by the top-level modules that they install."""
     owners: dict[str, set[str]] = {}
     for found in distributions():
-        name = normal(found.name)  # each look at it reads the metadata anew
+        name = normal_name(found.name)  # each look at it reads the metadata anew
         for file in found.files or ():
             top = PurePosixPath(str(file)).parts[0]
             if top != ".." and not top.endswith((".dist-info", ".libs", ".pth")):
@@ -123,7 +120,7 @@ def _owners() -> dict[str, set[str]]:
 def distribution_part(name: str) -> Part:
     """Name, version, licence and all texts of an installed distribution."""
     found = distribution(name)
-    key = normal(found.name)
+    key = normal_name(found.name)
     texts = [
         (relative, path.read_text(encoding="utf-8", errors="replace"))
         for relative, path in _text_files(found)
@@ -166,7 +163,7 @@ def _components(found: Distribution) -> list[str]:
             continue
         bill = json.loads(Path(str(found.locate_file(file))).read_text(encoding="utf-8"))
         for part in bill.get("components", ()):
-            if normal(part["name"]) == normal(found.name):
+            if normal_name(part["name"]) == normal_name(found.name):
                 continue
             said = [
                 entry.get("expression") or entry.get("license", {}).get("id")
@@ -178,17 +175,7 @@ def _components(found: Distribution) -> list[str]:
 
 
 def _licence(found: Distribution) -> str:
-    if normal(found.name) in LICENCES:
-        return LICENCES[normal(found.name)]
-    said = found.metadata.get("License-Expression") or found.metadata.get("License") or ""
-    if said and "\n" not in said and len(said) < 120:
-        return said
-    kinds = [
-        line.rsplit("::", 1)[-1].strip()
-        for line in found.metadata.get_all("Classifier") or ()
-        if line.startswith("License ::")
-    ]
-    return ", ".join(kinds)
+    return LICENCES.get(normal_name(found.name)) or said_licence(found)
 
 
 def _home_page(found: Distribution) -> str:

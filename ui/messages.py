@@ -8,7 +8,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, Qt
@@ -16,6 +15,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from core.errors import CrosslError
+from core.licences import versions_of
 from core.program_path import program_path
 from core.version import __version__
 
@@ -127,11 +127,7 @@ def _versions() -> Iterator[str]:
     packed = " (packed)" if getattr(sys, "frozen", False) else ""
     yield f"Python {platform.python_version()}{packed}, {platform.platform()}"
     found = [f"Qt platform {QGuiApplication.platformName()}"]
-    for name in _LIBRARIES:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:  # a packed program has no such lists
-            continue
+    found += [f"{name} {version}" for name, version in versions_of(_LIBRARIES)]
     yield ", ".join(found)
 
 

@@ -19,6 +19,7 @@ from core.errors import RecordingError
 from core.user_folders import log_folder
 from crossl_app import crash_log
 from crossl_app.__main__ import give_missing_streams
+from crossl_app.cli import command_of
 from crossl_app.gui import say_how_it_ended
 from ui.main_window import MainWindow
 from ui.messages import keep_reports_with, show_error
@@ -282,7 +283,7 @@ def test_the_box_of_a_mistake_names_the_file_that_keeps_it(qtbot, tmp_path: Path
 def test_of_a_command_line_the_command_alone_is_kept(
     arguments: list[str], command: str | None
 ) -> None:
-    assert crash_log.command_of(arguments) == command
+    assert command_of(arguments) == command
 
 
 def test_a_program_without_a_console_prints_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
