@@ -60,6 +60,7 @@ class RunRow:
     name: of its folder, by which commands name it.
     problem: why it failed, or what of it cannot be read, in words.
     created_at, ended_at: UTC.
+    seen: people who were scored though the model has seen them: figures on them are left out.
     macro_f1, balanced_accuracy, cohen_kappa: on people who were held out.
     ci95: 95 % interval of macro F1.
     worst_removed, worst_macro_f1: the modality that is missed most, and macro F1 without it.
@@ -94,6 +95,7 @@ class RunRow:
     has_windows: bool = False
     has_model: bool = False
     has_report: bool = False
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,8 +195,6 @@ class _Read:
     report: Mapping[str, Any]
     settings: Mapping[str, Any]
     row: RunRow
-    seen: tuple[str, ...] = ()
-    """People who were scored though the model has seen them: figures on them are left out."""
 
     @property
     def evaluation(self) -> Mapping[str, Any]:
@@ -257,8 +257,9 @@ def _read(run: StudyRun, whose: Subjects | None = None) -> _Read:
         has_windows=run.has_windows,
         has_model=run.has_model,
         has_report=bool(report),
+        seen=seen,
     )
-    return _Read(run, report, settings, row, seen)
+    return _Read(run, report, settings, row)
 
 
 def _settings(run: StudyRun, report: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
@@ -459,7 +460,7 @@ def _without_figures(read: Sequence[_Read]) -> Iterator[str]:
         row = one.row
         if row.kind == "model":
             yield f"{one.title} is a model that was brought in: it has no figures of this study."
-        elif one.seen or (row.problem and not row.has_report):
+        elif row.seen or (row.problem and not row.has_report):
             yield f"{one.title} has no figures: {row.problem}"
         elif not row.has_report:
             yield f"{one.title} has no figures yet: it is {_STATES[row.state]}."

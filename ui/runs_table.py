@@ -452,7 +452,9 @@ class RunModel(QAbstractTableModel):
             "stopped": self.tr("stopped; can be resumed"),
             "failed": self.tr("failed; can be resumed"),
         }[row.state]
-        if row.problem and row.state == "finished":
+        if row.seen:
+            text = self.tr("{state}; no test").format(state=text)
+        elif row.problem and row.state == "finished":
             text = self.tr("finished; its report is damaged")
         return text
 

@@ -171,6 +171,7 @@ def test_figures_on_people_who_turned_out_to_be_one_are_not_shown(first: StudyRu
     row = run_row(first, subjects)
     assert (row.macro_f1, row.mean_macro_f1) == (None, None)
     assert "no test" in row.problem
+    assert row.seen == tuple(names[:2])
     comparison = compare_runs([first, second], subjects)
     assert any("has no figures: The model has seen" in text for text in comparison.unfair)
     assert not [one for one in comparison.figures if one.group in ("evaluation", "subsets")]

@@ -305,6 +305,13 @@ def test_the_problem_of_the_chosen_run_is_said_in_full(table: RunsTable) -> None
     assert index.data(Qt.ItemDataRole.ToolTipRole) == "The disk is full."
 
 
+def test_a_run_that_is_no_test_any_more_is_not_called_damaged(table: RunsTable) -> None:
+    row = RunRow("006_s", "S", "train", "finished", "Seen: A.", has_report=True, seen=("A",))
+    assert table.model.state_text(row) == "finished; no test"
+    broken = RunRow("006_s", "S", "train", "finished", "report.json: damaged")
+    assert table.model.state_text(broken) == "finished; its report is damaged"
+
+
 def test_the_run_that_is_looked_at_is_bold(table: RunsTable) -> None:
     table.set_shown("001_first")
     fonts = {
